@@ -1,0 +1,64 @@
+//! The command line.
+
+use clap::Parser;
+use protocol::ids::Ss58;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The agent of one GPU server.
+#[derive(Clone, Debug, Parser)]
+#[command(version, about)]
+pub struct Options {
+    /// The name of the Kubernetes node this runs on, as `kubectl get nodes` shows it.
+    #[arg(long, env = "NODE_NAME")]
+    pub node_name: String,
+
+    /// Kubeconfig of the cluster that runs the server's pods. Without it the service account of the agent's own pod is used.
+    #[arg(long, env = "NODE_KUBECONFIG")]
+    pub node_kubeconfig: Option<PathBuf>,
+
+    /// The miner's hotkey address. Only orders signed by this hotkey are followed.
+    #[arg(long, env = "MINER_HOTKEY_SS58")]
+    pub miner: Ss58,
+
+    /// Public address of the server, which the validator reaches instances at.
+    #[arg(long, env = "PUBLIC_ADDRESS")]
+    pub address: Option<String>,
+
+    /// Folder for the node key and what must survive a restart. Without what is in it the server must be added again.
+    #[arg(long, env = "STATE_DIR", default_value = "/var/lib/gepetto-agent")]
+    pub state_dir: PathBuf,
+
+    /// The GPU driver's `libnvidia-ml.so.1`, if the system's loader does not find it.
+    #[arg(long, env = "NVML_LIBRARY")]
+    pub nvml_library: Option<PathBuf>,
+
+    /// Where the miner API reaches the agent: plain HTTP, signed requests, no secrets.
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:32000")]
+    pub listen: SocketAddr,
+
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:32001")]
+    pub admin_listen: SocketAddr,
+
+    /// Seconds between two looks at the GPUs.
+    #[arg(long, env = "INVENTORY_INTERVAL_S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub inventory_interval_s: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_miner_address_is_refused_at_the_start() {
+        let error = Options::try_parse_from(["agent", "--node-name", "a", "--miner", "5Wrong"]).unwrap_err();
+        assert!(error.to_string().contains("--miner"), "{error}");
+    }
+}

@@ -1,0 +1,3 @@
+//! The chutes-miner command line.
+
+fn main() {}

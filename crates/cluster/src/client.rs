@@ -1,0 +1,112 @@
+//! Clients of API servers, all made here so that all behave alike: a connect timeout, and no retry hidden below us.
+//!
+//! The client's own retry repeats a POST after a 504, whose effect may have happened; whoever writes here decides that itself.
+
+use crate::{Error, Result};
+use base64::Engine as _;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use std::{fmt, path::PathBuf, time::Duration};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where the access to a cluster comes from.
+#[derive(Clone)]
+pub enum ClientSource {
+    /// A kubeconfig file.
+    Kubeconfig(PathBuf),
+    /// The text of a kubeconfig, such as from a Secret.
+    KubeconfigYaml(String),
+    /// The service account of the pod we run in.
+    InCluster,
+    /// A bearer token and the certificate authority it may be shown to.
+    Token {
+        /// `https://host:port`.
+        url: String,
+        /// PEM of the certificate authority.
+        ca_pem: String,
+        /// The bearer token; secret.
+        token: String,
+    },
+}
+
+impl fmt::Debug for ClientSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kubeconfig(path) => f.debug_tuple("Kubeconfig").field(path).finish(),
+            Self::KubeconfigYaml(_) => f.write_str("KubeconfigYaml(redacted)"),
+            Self::InCluster => f.write_str("InCluster"),
+            Self::Token { url, .. } => f.debug_struct("Token").field("url", url).finish_non_exhaustive(),
+        }
+    }
+}
+
+/// Makes a client. Does not speak to the cluster yet.
+///
+/// # Errors
+/// [`Error::Config`] when the source cannot be read or makes no sense; its text never quotes the source.
+pub async fn connect(source: ClientSource) -> Result<kube::Client> {
+    let mut config = config(source).await?;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.write_timeout = Some(WRITE_TIMEOUT);
+    config.read_timeout = None;
+    config.default_retry = false;
+    kube::Client::try_from(config).map_err(|e| Error::Config(format!("the access to the cluster cannot be used: {e}")))
+}
+
+async fn config(source: ClientSource) -> Result<kube::Config> {
+    match source {
+        ClientSource::Kubeconfig(path) => {
+            let read = Kubeconfig::read_from(&path).map_err(|e| {
+                Error::Config(format!("cannot read the kubeconfig {}: {e}; give the path of a readable kubeconfig", path.display()))
+            })?;
+            from_kubeconfig(read, &format!("the kubeconfig {}", path.display())).await
+        }
+        ClientSource::KubeconfigYaml(text) => {
+            // The parser's error may quote the text, which holds keys.
+            let read = Kubeconfig::from_yaml(&text).map_err(|_| Error::Config("the kubeconfig is not valid YAML of kind Config".into()))?;
+            from_kubeconfig(read, "the kubeconfig").await
+        }
+        ClientSource::InCluster => kube::Config::incluster()
+            .map_err(|e| Error::Config(format!("not inside a cluster: {e}; give --kubeconfig when running outside one"))),
+        ClientSource::Token { url, ca_pem, token } => {
+            let text = serde_json::json!({
+                "apiVersion": "v1", "kind": "Config", "current-context": "it",
+                "clusters": [{"name": "it", "cluster": {
+                    "server": url,
+                    "certificate-authority-data": base64::engine::general_purpose::STANDARD.encode(ca_pem),
+                }}],
+                "users": [{"name": "it", "user": {"token": token}}],
+                "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+            });
+            let read = serde_json::from_value(text).map_err(|_| Error::Config("the token's cluster description makes no sense".into()))?;
+            from_kubeconfig(read, "the token's cluster").await
+        }
+    }
+}
+
+async fn from_kubeconfig(read: Kubeconfig, name: &str) -> Result<kube::Config> {
+    kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default())
+        .await
+        .map_err(|e| Error::Config(format!("{name} cannot be used: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_do_not_show_in_debug() {
+        let source = ClientSource::Token { url: "https://a".into(), ca_pem: "PEM".into(), token: "s3cret".into() };
+        assert!(!format!("{source:?}").contains("s3cret"));
+        assert!(!format!("{:?}", ClientSource::KubeconfigYaml("s3cret".into())).contains("s3cret"));
+    }
+
+    #[tokio::test]
+    async fn a_broken_kubeconfig_is_named_but_not_quoted() {
+        let error = connect(ClientSource::KubeconfigYaml("users: s3cret".into())).await.err().unwrap();
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+        let error = connect(ClientSource::Kubeconfig("/nonexistent/kubeconfig".into())).await.err().unwrap();
+        assert!(error.to_string().contains("/nonexistent/kubeconfig"), "{error}");
+    }
+}

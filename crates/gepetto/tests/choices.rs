@@ -1,0 +1,147 @@
+//! Single choices, spelled out.
+
+use std::time::Duration;
+
+use gepetto::policy::Mode;
+use gepetto::snapshot::{Chute, Deployment, Gpu, GpuState, Server, ServerState, Setback, Source, Sources, Stage};
+use gepetto::{Policy, Reason, Snapshot, plan};
+use jiff::Timestamp;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn server(name: &str, gpus: u8, dollars: u64) -> Server {
+    Server {
+        name: name.parse().unwrap(),
+        gpu_ref: "h100_sxm".parse().unwrap(),
+        tee: false,
+        gpu_hour_micro_usd: dollars * 1_000_000,
+        state: ServerState::Ready,
+        held: false,
+        gpus: (0..gpus)
+            .map(|n| {
+                let letter = name.as_bytes().last().copied().unwrap_or(b'0');
+                Gpu { uuid: format!("{letter:030x}{n:02x}").parse().unwrap(), state: GpuState::Free }
+            })
+            .collect(),
+    }
+}
+
+fn chute(id: &str, gpu_count: u8, rate: u64) -> Chute {
+    Chute {
+        id: id.parse().unwrap(),
+        version: "v1".parse().unwrap(),
+        gpu_count,
+        supported: ["h100_sxm".parse().unwrap()].into(),
+        tee: false,
+        library: "0.6.0".into(),
+        withdrawn: false,
+        disabled: false,
+        jobs_only: false,
+        rate_micro: Some(rate * 1_000_000),
+    }
+}
+
+fn snapshot(servers: Vec<Server>, chutes: Vec<Chute>) -> Snapshot {
+    let source = Source::complete(at(0));
+    let oldest = Duration::from_secs(60);
+    Snapshot {
+        now: at(0),
+        sources: Sources { resources: source, claims: source, chutes: source, instances: source, nodes: source, oldest },
+        servers,
+        chutes,
+        deployments: vec![],
+        setbacks: vec![],
+    }
+}
+
+fn places(snapshot: &Snapshot) -> Vec<(String, String)> {
+    plan(snapshot, &Policy::default()).launches().map(|l| (l.chute.to_string(), l.server.to_string())).collect()
+}
+
+fn running(chute: &str, server: &Server, age_s: i64) -> Deployment {
+    Deployment {
+        id: "00000000-0000-4000-8000-000000000001".parse().unwrap(),
+        chute: chute.parse().unwrap(),
+        version: "v1".parse().unwrap(),
+        server: server.name.clone(),
+        gpus: vec![server.gpus[0].uuid.clone()],
+        stage: Stage::Active,
+        created_at: at(-age_s),
+    }
+}
+
+#[test]
+fn the_better_paid_chute_goes_first() {
+    let fleet = snapshot(vec![server("a", 8, 2)], vec![chute("poor", 8, 1), chute("rich", 8, 2)]);
+    assert_eq!(places(&fleet), [("rich".to_owned(), "a".to_owned())]);
+}
+
+#[test]
+fn copies_spread_over_servers() {
+    let fleet = snapshot(vec![server("a", 2, 2), server("b", 2, 2)], vec![chute("c", 1, 1)]);
+    let servers: Vec<_> = places(&fleet).into_iter().map(|(_, server)| server).collect();
+    assert_eq!(servers, ["a", "b", "a", "b"]);
+}
+
+#[test]
+fn a_single_gpu_does_not_break_into_a_whole_server_when_another_fits_as_well() {
+    let fleet = snapshot(vec![server("a", 8, 2), server("b", 1, 2)], vec![chute("small", 1, 1), chute("whole", 8, 8)]);
+    let mut got = places(&fleet);
+    got.sort();
+    assert_eq!(got, [("small".to_owned(), "b".to_owned()), ("whole".to_owned(), "a".to_owned())]);
+}
+
+#[test]
+fn a_chute_that_failed_waits_twice_as_long_each_time() {
+    let mut fleet = snapshot(vec![server("a", 1, 2)], vec![chute("c", 1, 1)]);
+    let setback = |failures, ago: i64| Setback { chute: "c".parse().unwrap(), server: None, failures, last: at(-ago) };
+    fleet.setbacks = vec![setback(1, 59)];
+    assert!(places(&fleet).is_empty());
+    assert_eq!(plan(&fleet, &Policy::default()).idle[0].reason, Reason::ChuteBackoff);
+    fleet.setbacks = vec![setback(1, 60)];
+    assert_eq!(places(&fleet).len(), 1);
+    fleet.setbacks = vec![setback(3, 239)];
+    assert!(places(&fleet).is_empty());
+    fleet.setbacks = vec![setback(3, 240)];
+    assert_eq!(places(&fleet).len(), 1);
+}
+
+#[test]
+fn a_failure_on_one_server_does_not_keep_a_chute_from_another() {
+    let mut fleet = snapshot(vec![server("a", 1, 2), server("b", 1, 2)], vec![chute("c", 1, 1)]);
+    fleet.setbacks = vec![Setback { chute: "c".parse().unwrap(), server: Some("a".parse().unwrap()), failures: 5, last: at(-1) }];
+    assert_eq!(places(&fleet), [("c".to_owned(), "b".to_owned())]);
+}
+
+#[test]
+fn a_withdrawn_chute_is_stopped_but_not_in_its_first_seconds() {
+    let mut gone = chute("c", 1, 1);
+    gone.withdrawn = true;
+    let mut fleet = snapshot(vec![server("a", 1, 2)], vec![gone]);
+    fleet.deployments = vec![running("c", &fleet.servers[0], 29)];
+    assert_eq!(plan(&fleet, &Policy::default()).stops().count(), 0);
+    fleet.deployments = vec![running("c", &fleet.servers[0], 30)];
+    assert_eq!(plan(&fleet, &Policy::default()).stops().count(), 1);
+    // What the validator ended is cleaned up even while the policy pauses planning.
+    let paused = Policy { mode: Mode::Paused, ..Policy::default() };
+    assert_eq!(plan(&fleet, &paused).stops().count(), 1);
+}
+
+#[test]
+fn a_chute_that_is_simply_not_listed_stops_nothing() {
+    let mut fleet = snapshot(vec![server("a", 1, 2)], vec![]);
+    fleet.deployments = vec![running("c", &fleet.servers[0], 9999)];
+    assert_eq!(plan(&fleet, &Policy::default()).actions, []);
+}
+
+#[test]
+fn the_same_gpus_are_another_action_at_another_time() {
+    let mut fleet = snapshot(vec![server("a", 1, 2)], vec![chute("c", 1, 1)]);
+    let key = |fleet: &Snapshot| plan(fleet, &Policy::default()).launches().next().unwrap().action_key.clone();
+    let first = key(&fleet);
+    assert_eq!(key(&fleet), first);
+    fleet.now = at(1);
+    assert_ne!(key(&fleet), first);
+}

@@ -1,0 +1,1 @@
+//! Makes a ChuteDeployment real on a node cluster and reports what it sees.

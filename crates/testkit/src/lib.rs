@@ -1,0 +1,6 @@
+//! Launchers, faults and fixtures for tests.
+
+pub mod child;
+pub mod level;
+pub mod postgres;
+pub mod redis;

@@ -1,0 +1,160 @@
+//! `POST /servers/`: checks, enrols, creates the resource, then shows how the operator gets on.
+//!
+//! Creating is all that happens here; provisioning is the operator's, so a client that hangs up harms nothing. Everything that
+//! can be checked here is checked before the agent hears of it: enrolling an agent under another name would cut off the
+//! server it serves already.
+
+use super::{name_of, refusal, synced};
+use crate::{
+    app::App,
+    enrol::{AddServer, Driver, Facts, Progress, build},
+    http::{
+        auth::{Effect, admit_body},
+        body,
+        error::ApiError,
+        sse,
+    },
+    ports::{
+        agents::{EnrolError, EnrolOrder},
+        fleet::View,
+    },
+};
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use bytes::Bytes;
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+
+/// The name of the Secret that keeps a remote server's kubeconfig.
+const KUBECONFIG_SECRET: &str = "kubeconfig";
+/// Looks again even if no change was announced.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Adds a server and streams its progress.
+///
+/// # Errors
+/// 400, 401, 409, 422, 500, 502, 503 before the stream begins.
+pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let body = body::read(&headers, body).await?;
+    let signers = [app.hotkey().clone()];
+    admit_body(&app, &headers, &body.raw, &signers, Effect::Change).await?;
+    let add = AddServer::read(body.object()?)?;
+    let view = synced(&app)?;
+    not_there_yet(&view, &add)?;
+    supported(&app, &view, &add).await?;
+
+    let name = add.name.as_str();
+    let server = match &add.driver {
+        Driver::Agent { api } => {
+            let order = EnrolOrder {
+                server: name.to_owned(),
+                control_url: app.enrol.control_url.clone(),
+                ca_pem: app.enrol.ca_pem.clone(),
+                miner: app.hotkey().to_string(),
+            };
+            let reply = app.agents.enrol(api, &order).await.map_err(|error| no_agent(api, &error))?;
+            build(&add, &Facts::Agent(reply))?
+        }
+        Driver::Remote { kubeconfig, .. } => {
+            let server = build(&add, &Facts::Remote { secret: KUBECONFIG_SECRET.to_owned() })?;
+            app.fleet.ensure_namespace(name).await.map_err(|error| refusal(error, name))?;
+            app.fleet.keep_kubeconfig(name, kubeconfig).await.map_err(|error| refusal(error, name))?;
+            server
+        }
+    };
+    let created = app.fleet.create_server(&server).await.map_err(|error| refusal(error, name))?;
+    let how = match server.spec.driver.agent.as_ref() {
+        Some(agent) => format!("with node key {}", agent.node_key),
+        None => "driven over its kubeconfig".to_owned(),
+    };
+    app.ledger.event("ServerAdded", name, &format!("added by a signed request, {} x {}, {how}", server.spec.gpu_count, server.spec.gpu_ref)).await;
+
+    let first = vec![
+        format!("attempting to add node {name} to inventory, {how}..."),
+        format!("server {name} now tracked in database, provisioning verification resources..."),
+    ];
+    Ok(stream(app, name.to_owned(), created.metadata.uid, first))
+}
+
+fn not_there_yet(view: &View, add: &AddServer) -> Result<(), ApiError> {
+    let name = add.name.as_str();
+    if view.servers.iter().any(|server| name_of(server) == name) {
+        return Err(ApiError::conflict(format!("Server with name={name} is already provisioned!")));
+    }
+    let Driver::Agent { api } = &add.driver else { return Ok(()) };
+    let taken = view.servers.iter().find(|server| server.spec.driver.agent.as_ref().and_then(|agent| agent.api.as_ref()) == Some(api));
+    taken.map_or(Ok(()), |server| {
+        Err(ApiError::conflict(format!("the agent at {api} serves server {} already: delete that first, or correct agent_api", name_of(server))))
+    })
+}
+
+async fn supported(app: &App, view: &View, add: &AddServer) -> Result<(), ApiError> {
+    if !view.validators.iter().any(|validator| validator.spec.hotkey == add.validator) {
+        return Err(ApiError::bad_request(format!("validator {} is not known here: create a Validator resource for it first", add.validator)));
+    }
+    // 500 as the existing miner answers, whose scripts know it.
+    let gpus = app.validators.supported_gpus(&add.validator).await.map_err(|cause| {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("Error fetching validator's supported GPUs to check short ref: {cause}"))
+    })?;
+    if gpus.contains(add.gpu_short_ref.as_str()) {
+        return Ok(());
+    }
+    let known = gpus.into_iter().collect::<Vec<_>>().join(", ");
+    Err(ApiError::bad_request(format!("{} is not supported by validator {}: {{{known}}}", add.gpu_short_ref, add.validator)))
+}
+
+fn no_agent(api: &str, error: &EnrolError) -> ApiError {
+    let advice = match error {
+        EnrolError::Unreachable(_) => "is the agent running there, and the port open to this address?",
+        EnrolError::Refused { status: 401, .. } => "was the agent installed for another hotkey, or is its clock off by more than 30 s?",
+        EnrolError::Refused { .. } => "the agent's log says more",
+    };
+    ApiError::bad_gateway(format!("Failed to enrol the agent at {api}:\n{error}; {advice}"))
+}
+
+/// The stream: known lines first, then what the conditions say, until the end.
+fn stream(app: Arc<App>, name: String, uid: Option<String>, first: Vec<String>) -> Response {
+    let (lines, receiver) = mpsc::channel::<String>(64);
+    let clock = app.clock.clone();
+    tokio::spawn(async move {
+        let started = Instant::now();
+        let mut changes = app.fleet.server_changes();
+        let mut progress = Progress::default();
+        let mut seen = false;
+        for line in first {
+            if lines.send(line).await.is_err() {
+                return;
+            }
+        }
+        loop {
+            let view = app.fleet.view();
+            let server = view.servers.iter().find(|server| name_of(server) == name && (uid.is_none() || server.metadata.uid == uid));
+            seen |= server.is_some();
+            // The cache may not hold yet what was just created.
+            if seen || started.elapsed() > Duration::from_secs(30) {
+                let step = progress.step(server.map(AsRef::as_ref), started.elapsed());
+                for line in step.lines {
+                    if lines.send(line).await.is_err() {
+                        return;
+                    }
+                }
+                if step.done {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = lines.closed() => return,
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    });
+    let events = ReceiverStream::new(receiver).map(move |line| Ok::<Bytes, Infallible>(sse::event(clock.now(), &line)));
+    // A bare response: the existing miner sends no content type here.
+    Response::new(Body::from_stream(events))
+}

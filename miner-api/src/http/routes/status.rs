@@ -1,0 +1,23 @@
+//! `GET /status`: everything a person wants to know first, problems before all.
+
+use crate::{
+    app::App,
+    http::{
+        auth::{Effect, admit},
+        error::ApiError,
+    },
+    status::{Report, report},
+};
+use axum::{Json, extract::State, http::HeaderMap};
+use protocol::sign::Purpose;
+use std::sync::Arc;
+
+/// The report. Works with Postgres or Kubernetes away: then it says so first.
+///
+/// # Errors
+/// 401.
+pub async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Report>, ApiError> {
+    admit(&app, &headers, Purpose::Management, Effect::Read).await?;
+    let sums = app.ledger.sums().await;
+    Ok(Json(report(&app.fleet.view(), sums, app.clock.now())))
+}

@@ -1,0 +1,141 @@
+//! Which chutes to write, to ask about and to remove after a list was read. Pure but for its memory of past lists.
+//!
+//! A chute is withdrawn only when two consecutive complete lists, some time apart, lacked it and the validator then answered a
+//! direct question with 404. A withdrawn chute is deleted when nothing of it runs any more and it has been withdrawn for a
+//! minute. Incomplete lists add and change, but never count as absence.
+
+use crd::{
+    Chute, ChuteSpec,
+    chute::{Listing, resource_name},
+};
+use jiff::{SignedDuration, Timestamp};
+use protocol::ids::{ChuteId, ChuteVersion};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Complete lists that must lack a chute.
+const LISTS: u8 = 2;
+/// Two lists closer together than this are one look at the same cache of the validator.
+const APART: SignedDuration = SignedDuration::from_secs(15);
+/// How long a chute stays withdrawn at least before its resource goes.
+const WITHDRAWN_FOR: SignedDuration = SignedDuration::from_secs(60);
+
+/// A list as it was read.
+#[derive(Clone, Debug)]
+pub struct Seen<'a> {
+    /// What could be understood and rendered.
+    pub specs: &'a [ChuteSpec],
+    /// Ids that are listed although nothing could be made of their row.
+    pub listed_anyway: &'a BTreeSet<String>,
+    /// Whether the whole list was read.
+    pub complete: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Write these.
+    pub write: Vec<ChuteSpec>,
+    /// Ask the validator about these, one by one, and hand its answer to [`Shelf::answered`].
+    pub ask: Vec<(ChuteId, ChuteVersion)>,
+    /// Delete these.
+    pub delete: Vec<Arc<Chute>>,
+}
+
+/// The validator's answer to a direct question.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// 404 in its own words.
+    Gone,
+    /// It is still offered, so.
+    Offered(Box<ChuteSpec>),
+    /// Anything else proves nothing.
+    Silent,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    lists: u8,
+    last: Timestamp,
+}
+
+/// What past lists lacked. Empty after a restart, which only makes everything wait for two more lists.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf {
+    missing: BTreeMap<ChuteId, Missing>,
+    withdrawn_since: BTreeMap<ChuteId, Timestamp>,
+}
+
+impl Shelf {
+    /// Plans after a list. `known` are this validator's Chutes; `in_use` the chutes that have any ChuteDeployment, `None` while
+    /// nobody can say.
+    pub fn plan(&mut self, seen: &Seen<'_>, known: &[Arc<Chute>], in_use: Option<&BTreeSet<ChuteId>>, now: Timestamp) -> Plan {
+        let mut plan = Plan::default();
+        let listed: BTreeMap<&ChuteId, &ChuteSpec> = seen.specs.iter().map(|spec| (&spec.chute_id, spec)).collect();
+        for (id, spec) in &listed {
+            self.missing.remove(*id);
+            let held = known.iter().find(|chute| chute.spec.chute_id == **id);
+            if held.is_none_or(|chute| chute.spec != **spec) {
+                plan.write.push((*spec).clone());
+            }
+        }
+        for chute in known {
+            let id = &chute.spec.chute_id;
+            if listed.contains_key(id) || seen.listed_anyway.contains(id.as_str()) {
+                self.missing.remove(id);
+                self.withdrawn_since.remove(id);
+                continue;
+            }
+            if chute.spec.listing == Listing::Withdrawn {
+                let since = *self.withdrawn_since.entry(id.clone()).or_insert(now);
+                let unused = in_use.is_some_and(|in_use| !in_use.contains(id));
+                // A hand-made namesake under another name is not ours to delete.
+                let ours = chute.metadata.name.as_deref() == Some(resource_name(id).as_str());
+                if seen.complete && unused && ours && now.duration_since(since) > WITHDRAWN_FOR {
+                    plan.delete.push(Arc::clone(chute));
+                }
+                continue;
+            }
+            if seen.complete && self.lacked(id, now) >= LISTS {
+                plan.ask.push((id.clone(), chute.spec.version.clone()));
+            }
+        }
+        let exists = |id: &ChuteId| known.iter().any(|chute| chute.spec.chute_id == *id);
+        self.missing.retain(|id, _| exists(id));
+        self.withdrawn_since.retain(|id, _| exists(id));
+        plan
+    }
+
+    /// One more complete list lacked it; returns how many did in a row.
+    fn lacked(&mut self, id: &ChuteId, now: Timestamp) -> u8 {
+        let missing = self.missing.entry(id.clone()).or_insert(Missing { lists: 0, last: Timestamp::MIN });
+        if missing.lists == 0 || now.duration_since(missing.last) >= APART {
+            missing.lists = missing.lists.saturating_add(1);
+            missing.last = now;
+        }
+        missing.lists
+    }
+
+    /// What the answer to a question makes of the chute: the spec to write, if any.
+    pub fn answered(&mut self, chute: &Chute, answer: Answer) -> Option<ChuteSpec> {
+        let id = &chute.spec.chute_id;
+        match answer {
+            // Two lists must have lacked it also when the answer is looked at: a list in between may have had it again.
+            Answer::Gone if self.missing.get(id).is_some_and(|missing| missing.lists >= LISTS) => {
+                self.missing.remove(id);
+                Some(ChuteSpec { listing: Listing::Withdrawn, ..chute.spec.clone() })
+            }
+            Answer::Offered(spec) => {
+                self.missing.remove(id);
+                (chute.spec != *spec).then_some(*spec)
+            }
+            Answer::Gone | Answer::Silent => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "shelf_tests.rs"]
+mod tests;

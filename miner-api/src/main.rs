@@ -1,0 +1,3 @@
+//! The miner API: people, nodes and validators talk to this.
+
+fn main() {}

@@ -1,0 +1,84 @@
+//! The control cluster as the API uses it: cached reads, few and small writes.
+
+use async_trait::async_trait;
+use crd::{Chute, ChuteDeployment, GepettoPolicy, GpuServer, Validator, gpu_server::Hold};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Everything the API reads, at one moment, from the watch caches.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The servers, by name.
+    pub servers: Vec<Arc<GpuServer>>,
+    /// The deployments.
+    pub deployments: Vec<Arc<ChuteDeployment>>,
+    /// The chutes.
+    pub chutes: Vec<Arc<Chute>>,
+    /// The validators.
+    pub validators: Vec<Arc<Validator>>,
+    /// The policy in force.
+    pub policy: Option<Arc<GepettoPolicy>>,
+    /// How old each cache is.
+    pub sources: Vec<Source>,
+}
+
+/// How fresh a source is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Source {
+    /// Its name, such as `gpuservers`.
+    pub name: String,
+    /// Seconds since it last said anything; absent if it never did.
+    pub age_s: Option<u64>,
+    /// Whether its first list was read completely.
+    pub complete: bool,
+}
+
+/// A bound token for an agent.
+#[derive(Clone)]
+pub struct AgentToken {
+    /// The token; never logged.
+    pub token: service::redact::Redacted<String>,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Why the control cluster did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FleetError {
+    /// It is there already.
+    #[error("it exists already")]
+    Exists,
+    /// It is not there.
+    #[error("it does not exist")]
+    NotFound,
+    /// Kubernetes refused what was asked, with its reason.
+    #[error("Kubernetes refused it: {0}")]
+    Refused(String),
+    /// Kubernetes did not answer.
+    #[error("Kubernetes did not answer: {0}")]
+    Away(String),
+}
+
+/// What the API does on the control cluster.
+#[async_trait]
+pub trait Fleet: Send + Sync {
+    /// Everything, from the caches.
+    fn view(&self) -> View;
+    /// Wakes at every change of a server. The number means nothing.
+    fn server_changes(&self) -> tokio::sync::watch::Receiver<u64>;
+    /// Makes a server's own namespace if it is missing.
+    async fn ensure_namespace(&self, server: &str) -> Result<(), FleetError>;
+    /// Keeps a kubeconfig in the server's own namespace and returns the Secret's name.
+    async fn keep_kubeconfig(&self, server: &str, kubeconfig: &str) -> Result<String, FleetError>;
+    /// Creates the server.
+    async fn create_server(&self, server: &GpuServer) -> Result<GpuServer, FleetError>;
+    /// Sets the hold of that owner, or lifts it with `None`. Touches no other hold.
+    async fn set_hold(&self, server: &str, owner: &str, hold: Option<Hold>) -> Result<GpuServer, FleetError>;
+    /// Confirms and asks for the deletion of exactly this server (by UID).
+    async fn delete_server(&self, server: &GpuServer, lost: bool) -> Result<(), FleetError>;
+    /// Asks for the end of one deployment.
+    async fn stop_deployment(&self, deployment: &ChuteDeployment) -> Result<(), FleetError>;
+    /// A token of one hour for the server's agent.
+    async fn agent_token(&self, server: &str) -> Result<AgentToken, FleetError>;
+}

@@ -1,0 +1,3 @@
+//! The operator: one leader reconciles the fleet's custom resources.
+
+fn main() {}

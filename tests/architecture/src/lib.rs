@@ -1,0 +1,1 @@
+//! Tests of the workspace's own shape; see `tests/`.

