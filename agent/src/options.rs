@@ -1,9 +1,10 @@
 //! The command line.
 
-use clap::Parser;
+use clap::{Args, Parser};
 use protocol::ids::Ss58;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use workload::NodeProfile;
 
 /// The agent of one GPU server.
 #[derive(Clone, Debug, Parser)]
@@ -41,9 +42,50 @@ pub struct Options {
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:32001")]
     pub admin_listen: SocketAddr,
 
+    /// How pods of chutes differ here from what is usual.
+    #[command(flatten)]
+    pub pods: PodOptions,
+
     /// Seconds between two looks at the GPUs.
     #[arg(long, env = "INVENTORY_INTERVAL_S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
     pub inventory_interval_s: u64,
+}
+
+/// How pods of chutes differ here from what is usual.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PodOptions {
+    /// Runtime class that gives containers their GPUs (usually nvidia).
+    #[arg(long, env = "RUNTIME_CLASS")]
+    pub runtime_class: Option<String>,
+
+    /// Directory of the node that holds the model cache (usually /var/snap/cache).
+    #[arg(long, env = "CACHE_ROOT")]
+    pub cache_root: Option<String>,
+
+    /// Image that evicts old models before a chute starts.
+    #[arg(long, env = "CACHE_CLEANER_IMAGE")]
+    pub cleaner_image: Option<String>,
+
+    /// When images of chutes are pulled: Always, IfNotPresent or Never (usually Always).
+    #[arg(long, env = "IMAGE_PULL_POLICY", value_parser = ["Always", "IfNotPresent", "Never"])]
+    pub image_pull_policy: Option<String>,
+}
+
+impl PodOptions {
+    /// The profile of the server, with what was asked for here.
+    #[must_use]
+    pub fn over(&self, mut profile: NodeProfile) -> NodeProfile {
+        let set = |field: &mut String, asked: &Option<String>| {
+            if let Some(asked) = asked {
+                field.clone_from(asked);
+            }
+        };
+        set(&mut profile.runtime_class, &self.runtime_class);
+        set(&mut profile.cache_root, &self.cache_root);
+        set(&mut profile.cleaner_image, &self.cleaner_image);
+        set(&mut profile.pull_policy, &self.image_pull_policy);
+        profile
+    }
 }
 
 #[cfg(test)]

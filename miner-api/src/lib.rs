@@ -7,6 +7,8 @@
 pub mod app;
 pub mod config;
 pub mod enrol;
+#[cfg(test)]
+mod fixtures;
 pub mod http;
 pub mod kubernetes;
 pub mod ledger;

@@ -1,3 +1,146 @@
-//! The miner API: people, nodes and validators talk to this.
+//! Wiring of the miner API.
 
-fn main() {}
+use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
+use miner_api::{
+    app::{App, Clock},
+    config::Args,
+    enrol::{AgentClient, EnrolSettings},
+    http::{Listener, router},
+    kubernetes::{self, KubeFleet},
+    ledger::PostgresLedger,
+    link::{LinkOptions, LinkedValidators, Supervisor},
+    metrics::Metrics,
+};
+use protocol::key::HotkeyFile;
+use service::{
+    readiness::{Gate, Readiness},
+    tls::{Ca, ServerIdentity},
+};
+use std::{sync::Arc, time::Duration};
+use store::{Publisher, Store};
+use tokio_util::sync::CancellationToken;
+
+/// How often Postgres is asked for a sign of life, and old signatures are forgotten.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
+/// How long open requests may take to end at shutdown; progress streams are cut.
+const DRAIN: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    service::init("miner-api");
+    service::tls::install_provider();
+    let shutdown = service::shutdown().context("cannot install signal handlers")?;
+    if args.netuid != 64 {
+        bail!("--netuid {} is not known: this program serves subnet 64", args.netuid);
+    }
+
+    let file = service::secret_file(&args.hotkey_file)?;
+    let key = Arc::new(HotkeyFile::parse(&file).with_context(|| format!("the hotkey file {}", args.hotkey_file.display()))?.into_keypair());
+    drop(file);
+    let ca = Ca::load_or_create(&args.state_dir)?;
+    let identity = ServerIdentity::load_or_create(&args.state_dir, &ca, &args.certificate_names())?;
+
+    let readiness = Readiness::new();
+    let mut registry = service::Registry::default();
+    let metrics = Metrics::default();
+    metrics.register(&mut registry);
+    service::admin::serve(args.admin_listen, registry, readiness.clone(), shutdown.clone()).await.with_context(|| format!("cannot listen on {}", args.admin_listen))?;
+
+    let options = store::Options { application_name: "miner-api".to_owned(), ..store::Options::default() };
+    let store = Store::connect(&args.database_url, &options)?;
+    tokio::spawn(look_after_postgres(store.clone(), readiness.gate("postgres"), shutdown.clone()));
+    tokio::spawn(until(Publisher::new(store.clone(), &args.redis_url)?.run(), shutdown.clone()));
+
+    let access = kubernetes::connect(args.kubeconfig.as_deref().filter(|path| !path.as_os_str().is_empty())).await?;
+    let api_server_ca_pem = match &args.api_server_ca {
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+        None => access.ca_pem,
+    };
+    let fleet = Arc::new(KubeFleet::start(access.client));
+    let gate = readiness.gate("kubernetes");
+    gate.close("reading the custom resources for the first time; are the CRDs installed?");
+    let waiting = Arc::clone(&fleet);
+    tokio::spawn(async move {
+        waiting.ready().await;
+        gate.open();
+    });
+
+    let supervisor = Supervisor {
+        fleet: Arc::clone(&fleet),
+        store: store.clone(),
+        key: Arc::clone(&key),
+        metrics: metrics.clone(),
+        options: LinkOptions { every: Duration::from_secs(args.list_seconds), ..LinkOptions::default() },
+        gate: readiness.gate("validator"),
+    };
+    let links = tokio::spawn(supervisor.run(shutdown.clone()));
+
+    let app = Arc::new(App {
+        hotkey: key.address().clone(),
+        clock: Clock::System,
+        fleet: Arc::<KubeFleet>::clone(&fleet),
+        ledger: Arc::new(PostgresLedger::new(store.clone())),
+        agents: Arc::new(AgentClient::new(Arc::clone(&key))?),
+        validators: Arc::new(LinkedValidators::new(fleet, key)),
+        replays: miner_api::http::replays::Replays::default(),
+        rates: miner_api::http::rate::Rates::default(),
+        enrol: EnrolSettings {
+            control_url: args.public_url.as_str().trim_end_matches('/').to_owned(),
+            ca_pem: ca.pem().to_owned(),
+            api_server: args.api_server_url.as_ref().map_or(access.url, ToString::to_string).trim_end_matches('/').to_owned(),
+            api_server_ca_pem,
+        },
+        metrics,
+    });
+    tracing::info!(hotkey = %app.hotkey, listen = %args.listen, listen_tls = %args.listen_tls, public_url = %args.public_url, "serving");
+    serve(&args, app, readiness, &identity, shutdown).await?;
+    let _ = tokio::time::timeout(DRAIN, links).await;
+    store.close().await;
+    Ok(())
+}
+
+/// Both listeners, until shutdown.
+async fn serve(args: &Args, app: Arc<App>, readiness: Readiness, identity: &ServerIdentity, shutdown: CancellationToken) -> Result<()> {
+    let plain_handle = axum_server::Handle::new();
+    let tls_handle = axum_server::Handle::new();
+    let plain = axum_server::bind(args.listen).handle(plain_handle.clone()).serve(router(Arc::clone(&app), readiness.clone(), Listener::Plain).into_make_service());
+    let config = axum_server::tls_rustls::RustlsConfig::from_config(identity.config()?);
+    let tls = axum_server::bind_rustls(args.listen_tls, config).handle(tls_handle.clone()).serve(router(app, readiness, Listener::Tls).into_make_service());
+    tokio::spawn(async move {
+        shutdown.cancelled().await;
+        plain_handle.graceful_shutdown(Some(DRAIN));
+        tls_handle.graceful_shutdown(Some(DRAIN));
+    });
+    tokio::try_join!(
+        async { plain.await.with_context(|| format!("cannot serve on {}", args.listen)) },
+        async { tls.await.with_context(|| format!("cannot serve TLS on {}", args.listen_tls)) },
+    )?;
+    Ok(())
+}
+
+/// Migrates as soon as Postgres is there, then keeps the gate true and the table of signatures small.
+async fn look_after_postgres(store: Store, gate: Gate, shutdown: CancellationToken) {
+    let work = async {
+        while let Err(error) = store.migrate().await {
+            gate.close(format!("migrations: {error}"));
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        loop {
+            gate.follow(&store.ping().await);
+            if let Err(error) = store.purge_nonces().await {
+                tracing::debug!(%error, "old signatures were not forgotten");
+            }
+            tokio::time::sleep(LOOK_AFTER).await;
+        }
+    };
+    until(work, shutdown).await;
+}
+
+async fn until(work: impl Future<Output = ()>, shutdown: CancellationToken) {
+    tokio::select! {
+        () = work => {}
+        () = shutdown.cancelled() => {}
+    }
+}

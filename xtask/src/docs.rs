@@ -34,7 +34,8 @@ pub(crate) fn reference() -> Result<String> {
 
 fn rows(page: &mut String, schema: &Value, prefix: &str) -> Result<()> {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
-    let required: Vec<&str> = schema.get("required").and_then(Value::as_array).map(|r| r.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
+    let required: Vec<&str> =
+        schema.get("required").and_then(Value::as_array).map(|r| r.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
     for (name, field) in properties {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         let must = if required.contains(&name.as_str()) { " *" } else { "" };

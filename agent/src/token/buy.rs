@@ -74,6 +74,9 @@ pub enum BuyError {
     /// Its answer makes no sense.
     #[error("the control plane's answer makes no sense: {0}")]
     Answer(String),
+    /// It was bought, but could not be put where clients read it.
+    #[error("a token was bought but could not be kept: {0}")]
+    Kept(String),
 }
 
 /// Buys tokens for one enrolment.

@@ -3,6 +3,8 @@
 mod buy;
 mod keeper;
 pub mod schedule;
+#[cfg(test)]
+mod testing;
 
 pub use buy::{BuyError, Buyer, Grant, Token};
 pub use keeper::Keeper;

@@ -28,6 +28,16 @@ pub enum ClientSource {
         /// The bearer token; secret.
         token: String,
     },
+    /// As `Token`, with the token in a file that somebody renews: it is read again about every minute, so that the client and
+    /// its watches outlive a token of an hour.
+    TokenFile {
+        /// `https://host:port`.
+        url: String,
+        /// PEM of the certificate authority.
+        ca_pem: String,
+        /// The file, which must exist.
+        path: PathBuf,
+    },
 }
 
 impl fmt::Debug for ClientSource {
@@ -37,6 +47,7 @@ impl fmt::Debug for ClientSource {
             Self::KubeconfigYaml(_) => f.write_str("KubeconfigYaml(redacted)"),
             Self::InCluster => f.write_str("InCluster"),
             Self::Token { url, .. } => f.debug_struct("Token").field("url", url).finish_non_exhaustive(),
+            Self::TokenFile { url, path, .. } => f.debug_struct("TokenFile").field("url", url).field("path", path).finish_non_exhaustive(),
         }
     }
 }
@@ -69,20 +80,23 @@ async fn config(source: ClientSource) -> Result<kube::Config> {
         }
         ClientSource::InCluster => kube::Config::incluster()
             .map_err(|e| Error::Config(format!("not inside a cluster: {e}; give --kubeconfig when running outside one"))),
-        ClientSource::Token { url, ca_pem, token } => {
-            let text = serde_json::json!({
-                "apiVersion": "v1", "kind": "Config", "current-context": "it",
-                "clusters": [{"name": "it", "cluster": {
-                    "server": url,
-                    "certificate-authority-data": base64::engine::general_purpose::STANDARD.encode(ca_pem),
-                }}],
-                "users": [{"name": "it", "user": {"token": token}}],
-                "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-            });
-            let read = serde_json::from_value(text).map_err(|_| Error::Config("the token's cluster description makes no sense".into()))?;
-            from_kubeconfig(read, "the token's cluster").await
-        }
+        ClientSource::Token { url, ca_pem, token } => from_user(&url, &ca_pem, serde_json::json!({"token": token})).await,
+        ClientSource::TokenFile { url, ca_pem, path } => from_user(&url, &ca_pem, serde_json::json!({"tokenFile": path})).await,
     }
+}
+
+async fn from_user(url: &str, ca_pem: &str, user: serde_json::Value) -> Result<kube::Config> {
+    let text = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {
+            "server": url,
+            "certificate-authority-data": base64::engine::general_purpose::STANDARD.encode(ca_pem),
+        }}],
+        "users": [{"name": "it", "user": user}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    });
+    let read = serde_json::from_value(text).map_err(|_| Error::Config("the token's cluster description makes no sense".into()))?;
+    from_kubeconfig(read, "the token's cluster").await
 }
 
 async fn from_kubeconfig(read: Kubeconfig, name: &str) -> Result<kube::Config> {

@@ -110,10 +110,10 @@ pub fn resource_name(id: &ChuteId) -> String {
         && text.ends_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         && text == id.to_string();
-    if fits { text } else { format!("chute-{}", uuid_of(&id.to_string())) }
+    if fits { text } else { format!("chute-{}", hash_of(id.as_str())) }
 }
 
-fn uuid_of(text: &str) -> String {
+fn hash_of(text: &str) -> String {
     // FNV-1a in 128 bits: stable across releases, and a clash only makes one chute wait for a person.
     let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     for byte in text.bytes() {
@@ -122,4 +122,3 @@ fn uuid_of(text: &str) -> String {
     }
     format!("{hash:032x}")
 }
-

@@ -46,6 +46,7 @@ pub struct ChuteDeploymentSpec {
     pub gpu_count: u8,
     /// The GPUs it may use, as 32 hexadecimal digits each.
     #[schemars(length(min = 1, max = 10), inner(length(max = 64)))]
+    #[x_kube(validation = Rule::new("self.all(gpu, gpu.matches('^[0-9a-f]{32}$'))").message("gpus are written as 32 hexadecimal digits, without GPU- and dashes, such as 5f7b1c2d3e4f40518263748596a7b8c9"))]
     #[x_kube(validation = Rule::new("self.all(gpu, self.exists_one(other, other == gpu))").message("gpus must name each GPU once"))]
     pub gpus: Vec<GpuUuid>,
     /// Address at which the validator reaches the instance.
@@ -244,7 +245,7 @@ open_enum! {
     }
 }
 
-/// What the realizer sees on the node.
+/// What the realizer sees on the node. Bounded in size, since a node that was broken into writes what it likes.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Workload {
@@ -252,6 +253,7 @@ pub struct Workload {
     pub state: WorkloadState,
     /// Machine-readable reason, such as `ImagePull`, `Crashed`, `NotReadyInTime`, `GpuLost`, `GpuBusy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub reason: Option<String>,
     /// The same for people, at most 1,000 characters, never with a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -259,16 +261,20 @@ pub struct Workload {
     pub message: Option<String>,
     /// UID of the Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub job_uid: Option<String>,
     /// UID of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub pod_uid: Option<String>,
     /// Name of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
     pub pod_name: Option<String>,
     /// Node ports by container port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["port".into()]))]
+    #[schemars(length(max = 64))]
     pub node_ports: Vec<NodePort>,
     /// Exit code of the chute's container, once it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]

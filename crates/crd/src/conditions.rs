@@ -35,7 +35,15 @@ impl From<bool> for State {
 
 /// Sets one condition in a list keyed by type. `lastTransitionTime` moves only when the state does, so that writing the same
 /// finding again changes nothing. Returns whether anything changed.
-pub fn set(list: &mut Vec<Condition>, kind: &str, state: State, reason: &str, message: &str, generation: Option<i64>, now: Timestamp) -> bool {
+pub fn set(
+    list: &mut Vec<Condition>,
+    kind: &str,
+    state: State,
+    reason: &str,
+    message: &str,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> bool {
     let wanted = |since: Time| Condition {
         type_: kind.to_owned(),
         status: state.as_str().to_owned(),

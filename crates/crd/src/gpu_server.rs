@@ -45,7 +45,7 @@ pub struct GpuServerSpec {
     /// The hotkey address of the validator it earns from.
     #[x_kube(validation = Rule::new("self == oldSelf").message("validator cannot change: delete the server and add it for the other validator"))]
     #[x_kube(validation = Rule::new("self.matches('^5[1-9A-HJ-NP-Za-km-z]{47}$')").message("validator must be an SS58 address: 48 characters that begin with 5, such as 5Dt7HZ7Zpw4DppPxFM7Ke3Cm7sDAWhsZXmM5ZAmE7dSVJbcQ"))]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 128))]
     pub validator: Ss58,
     /// GPU type by its short name in the validator's catalogue, such as `h100_sxm`.
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9_.-]+$')").message("gpuRef is the short name of the GPU type in the validator's catalogue, such as h100_sxm or pro_6000"))]
@@ -87,33 +87,25 @@ fn default_verification_port() -> u16 {
 
 open_enum! {
     /// How a server's GPUs are proven to the validator.
+    #[derive(Default)]
     Attestation {
         /// GPUs are advertised one by one and answer timed challenges.
+        #[default]
         Graval,
         /// The sealed server attests itself.
         Tee,
     }
 }
 
-impl Default for Attestation {
-    fn default() -> Self {
-        Self::Graval
-    }
-}
-
 open_enum! {
     /// Which cluster runs the server's pods.
+    #[derive(Default)]
     Cluster {
         /// A cluster of its own; workloads in namespace `chutes` there.
+        #[default]
         Own,
         /// The control cluster; workloads in the server's own namespace.
         Shared,
-    }
-}
-
-impl Default for Cluster {
-    fn default() -> Self {
-        Self::Own
     }
 }
 
@@ -168,7 +160,7 @@ pub struct Driver {
 pub struct AgentDriver {
     /// The address of the node key, pinned at enrolment: requests it signs buy the agent's tokens.
     #[x_kube(validation = Rule::new("self.matches('^5[1-9A-HJ-NP-Za-km-z]{47}$')").message("nodeKey must be an SS58 address: 48 characters that begin with 5, such as 5Dt7HZ7Zpw4DppPxFM7Ke3Cm7sDAWhsZXmM5ZAmE7dSVJbcQ"))]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 128))]
     pub node_key: Ss58,
     /// Where the agent listens, for enrolment, such as `http://203.0.113.10:32000`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,17 +191,13 @@ pub struct SecretRef {
 
 open_enum! {
     /// What a remotely driven node admits.
+    #[derive(Default)]
     RemoteProfile {
         /// A stock TEE worker: nobody may create Secrets there, so the launch token is a literal variable.
+        #[default]
         Sealed,
         /// An ordinary cluster.
         Open,
-    }
-}
-
-impl Default for RemoteProfile {
-    fn default() -> Self {
-        Self::Sealed
     }
 }
 
@@ -286,16 +274,18 @@ pub mod condition {
     pub const DELETABLE: &str = "Deletable";
 }
 
-/// What the node says of itself.
+/// What the node says of itself. Bounded in size, since a node that was broken into writes what it likes.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reported {
     /// UID of the Kubernetes node; the id the validator knows the server by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub node_uid: Option<String>,
     /// One entry per GPU, in device order.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["uuid".into()]))]
     #[serde(default)]
+    #[schemars(length(max = 64))]
     pub gpus: Vec<ReportedGpu>,
     /// What the node can give.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -314,6 +304,7 @@ pub struct ReportedGpu {
     /// Device index, from 0.
     pub index: u32,
     /// The driver's name of it, such as `NVIDIA H100 80GB HBM3`.
+    #[schemars(length(max = 256))]
     pub name: String,
     /// Memory in bytes.
     pub memory_bytes: u64,
@@ -336,6 +327,7 @@ pub struct ReportedGpu {
     pub health: GpuHealth,
     /// What is wrong, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
     pub detail: Option<String>,
 }
 
@@ -369,15 +361,19 @@ pub struct Capacity {
 pub struct Versions {
     /// Our agent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub agent: Option<String>,
     /// The GPU driver.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub driver: Option<String>,
     /// The kubelet.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub kubelet: Option<String>,
     /// The sealed worker's image, on TEE servers.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub vm: Option<String>,
 }
 

@@ -5,6 +5,8 @@
 
 // The schema derive wraps each type into a function of its own, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
+// Two print columns of one type look alike to it.
+#![allow(clippy::duplicated_attributes)]
 
 pub mod annotations;
 pub mod chute;

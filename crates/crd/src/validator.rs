@@ -26,7 +26,7 @@ pub struct ValidatorSpec {
     /// The validator's hotkey address.
     #[x_kube(validation = Rule::new("self == oldSelf").message("hotkey cannot change: create another Validator instead"))]
     #[x_kube(validation = Rule::new("self.matches('^5[1-9A-HJ-NP-Za-km-z]{47}$')").message("hotkey must be an SS58 address: 48 characters that begin with 5, such as 5Dt7HZ7Zpw4DppPxFM7Ke3Cm7sDAWhsZXmM5ZAmE7dSVJbcQ"))]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 128))]
     pub hotkey: Ss58,
     /// Base URL of its HTTP API, such as `https://api.chutes.ai`; paths such as `/miner/chutes/` are appended to it.
     #[schemars(length(min = 8, max = 512))]
@@ -70,4 +70,3 @@ pub mod condition {
     /// The chute list was read completely, lately.
     pub const INVENTORY_IN_SYNC: &str = "InventoryInSync";
 }
-

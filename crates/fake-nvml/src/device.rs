@@ -4,8 +4,8 @@ use crate::out::{code, put, put_text};
 use crate::source::gpu;
 use nvml_wrapper_sys::bindings::{
     nvmlClockType_t, nvmlDevice_t, nvmlMemory_t, nvmlMemory_v2_t, nvmlPciInfo_t,
-    nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT as INVALID_ARGUMENT,
-    nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED as NOT_SUPPORTED, nvmlReturn_t,
+    nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT as INVALID_ARGUMENT, nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED as NOT_SUPPORTED,
+    nvmlReturn_t,
 };
 use std::ffi::{c_char, c_int, c_uint};
 
@@ -73,11 +73,7 @@ pub unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: nvmlDevice_t, memory
 
 /// CUDA compute capability.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nvmlDeviceGetCudaComputeCapability(
-    device: nvmlDevice_t,
-    major: *mut c_int,
-    minor: *mut c_int,
-) -> nvmlReturn_t {
+pub unsafe extern "C" fn nvmlDeviceGetCudaComputeCapability(device: nvmlDevice_t, major: *mut c_int, minor: *mut c_int) -> nvmlReturn_t {
     code(gpu(device).and_then(|(_, _, gpu)| {
         let (known_major, known_minor) = gpu.compute_capability;
         // SAFETY: NVML's contract on both pointers.
@@ -97,11 +93,7 @@ pub unsafe extern "C" fn nvmlDeviceGetNumGpuCores(device: nvmlDevice_t, cores: *
 
 /// Highest clock of a domain in MHz.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nvmlDeviceGetMaxClockInfo(
-    device: nvmlDevice_t,
-    domain: nvmlClockType_t,
-    clock: *mut c_uint,
-) -> nvmlReturn_t {
+pub unsafe extern "C" fn nvmlDeviceGetMaxClockInfo(device: nvmlDevice_t, domain: nvmlClockType_t, clock: *mut c_uint) -> nvmlReturn_t {
     code(gpu(device).and_then(|(_, _, gpu)| {
         if domain == MEMORY_CLOCK {
             return Err(NOT_SUPPORTED);
@@ -141,11 +133,7 @@ fn letters<const N: usize>(text: &str) -> [c_char; N] {
 
 /// Whether it is divided into MIG instances.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nvmlDeviceGetMigMode(
-    device: nvmlDevice_t,
-    current: *mut c_uint,
-    pending: *mut c_uint,
-) -> nvmlReturn_t {
+pub unsafe extern "C" fn nvmlDeviceGetMigMode(device: nvmlDevice_t, current: *mut c_uint, pending: *mut c_uint) -> nvmlReturn_t {
     code(gpu(device).and_then(|(_, _, gpu)| {
         let mode = c_uint::from(gpu.mig.ok_or(NOT_SUPPORTED)?);
         // SAFETY: NVML's contract on both pointers.

@@ -5,16 +5,14 @@ use crate::profile::Gpu;
 use crate::source::gpu;
 use nvml_wrapper_sys::bindings::{
     field_id::{
-        NVML_FI_DEV_GET_GPU_RECOVERY_ACTION, NVML_FI_DEV_REMAPPED_COR, NVML_FI_DEV_REMAPPED_FAILURE,
-        NVML_FI_DEV_REMAPPED_PENDING, NVML_FI_DEV_REMAPPED_UNC,
+        NVML_FI_DEV_GET_GPU_RECOVERY_ACTION, NVML_FI_DEV_REMAPPED_COR, NVML_FI_DEV_REMAPPED_FAILURE, NVML_FI_DEV_REMAPPED_PENDING,
+        NVML_FI_DEV_REMAPPED_UNC,
     },
     nvmlDevice_t, nvmlEccCounterType_t, nvmlEnableState_t, nvmlFieldValue_t,
-    nvmlMemoryErrorType_enum_NVML_MEMORY_ERROR_TYPE_UNCORRECTED as UNCORRECTED, nvmlMemoryErrorType_t,
-    nvmlProcessInfo_t, nvmlReturn_enum_NVML_ERROR_INSUFFICIENT_SIZE as INSUFFICIENT_SIZE,
-    nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT as INVALID_ARGUMENT,
+    nvmlMemoryErrorType_enum_NVML_MEMORY_ERROR_TYPE_UNCORRECTED as UNCORRECTED, nvmlMemoryErrorType_t, nvmlProcessInfo_t,
+    nvmlReturn_enum_NVML_ERROR_INSUFFICIENT_SIZE as INSUFFICIENT_SIZE, nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT as INVALID_ARGUMENT,
     nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED as NOT_SUPPORTED, nvmlReturn_enum_NVML_SUCCESS as SUCCESS, nvmlReturn_t,
-    nvmlTemperatureSensors_t, nvmlUtilization_t, nvmlValue_t,
-    nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_INT as UNSIGNED_INT,
+    nvmlTemperatureSensors_t, nvmlUtilization_t, nvmlValue_t, nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_INT as UNSIGNED_INT,
 };
 use std::ffi::{c_int, c_uint, c_ulonglong};
 
@@ -76,11 +74,7 @@ fn remaps(gpu: &Gpu) -> Result<(), nvmlReturn_t> {
 
 /// Values by field id; a field this library does not know says so, and the others are answered.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nvmlDeviceGetFieldValues(
-    device: nvmlDevice_t,
-    count: c_int,
-    values: *mut nvmlFieldValue_t,
-) -> nvmlReturn_t {
+pub unsafe extern "C" fn nvmlDeviceGetFieldValues(device: nvmlDevice_t, count: c_int, values: *mut nvmlFieldValue_t) -> nvmlReturn_t {
     code(gpu(device).and_then(|(_, _, gpu)| {
         let count = usize::try_from(count).ok().filter(|_| !values.is_null()).ok_or(INVALID_ARGUMENT)?;
         // SAFETY: not null, and as many values as the caller says by NVML's contract.
@@ -158,8 +152,7 @@ pub unsafe extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
             return Err(INSUFFICIENT_SIZE);
         }
         for (place, pid) in gpu.pids.iter().enumerate() {
-            let info =
-                nvmlProcessInfo_t { pid: *pid, usedGpuMemory: 1 << 30, gpuInstanceId: u32::MAX, computeInstanceId: u32::MAX };
+            let info = nvmlProcessInfo_t { pid: *pid, usedGpuMemory: 1 << 30, gpuInstanceId: u32::MAX, computeInstanceId: u32::MAX };
             // SAFETY: there is room for all by the check above.
             unsafe { put(infos.wrapping_add(place), info)? };
         }

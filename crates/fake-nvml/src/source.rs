@@ -2,10 +2,9 @@
 
 use crate::profile::{Gpu, Profile};
 use nvml_wrapper_sys::bindings::{
-    nvmlReturn_enum_NVML_ERROR_DRIVER_NOT_LOADED as DRIVER_NOT_LOADED,
-    nvmlReturn_enum_NVML_ERROR_GPU_IS_LOST as GPU_IS_LOST,
-    nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT as INVALID_ARGUMENT,
-    nvmlReturn_enum_NVML_ERROR_UNINITIALIZED as UNINITIALIZED, nvmlDevice_t, nvmlReturn_t,
+    nvmlDevice_t, nvmlReturn_enum_NVML_ERROR_DRIVER_NOT_LOADED as DRIVER_NOT_LOADED, nvmlReturn_enum_NVML_ERROR_GPU_IS_LOST as GPU_IS_LOST,
+    nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT as INVALID_ARGUMENT, nvmlReturn_enum_NVML_ERROR_UNINITIALIZED as UNINITIALIZED,
+    nvmlReturn_t,
 };
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt as _;

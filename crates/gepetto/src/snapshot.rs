@@ -178,8 +178,8 @@ pub enum Stage {
 /// Launches of one chute that failed in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setback {
-    /// Which chute.
-    pub chute: ChuteId,
+    /// Which chute; absent if the validator's refusal was about us, and so holds for every chute.
+    pub chute: Option<ChuteId>,
     /// The server it failed on, where that may be the cause; absent if the validator would say the same anywhere.
     pub server: Option<ServerName>,
     /// How many in a row.

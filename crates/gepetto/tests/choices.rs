@@ -1,5 +1,7 @@
 //! Single choices, spelled out.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use gepetto::policy::Mode;
@@ -96,7 +98,7 @@ fn a_single_gpu_does_not_break_into_a_whole_server_when_another_fits_as_well() {
 #[test]
 fn a_chute_that_failed_waits_twice_as_long_each_time() {
     let mut fleet = snapshot(vec![server("a", 1, 2)], vec![chute("c", 1, 1)]);
-    let setback = |failures, ago: i64| Setback { chute: "c".parse().unwrap(), server: None, failures, last: at(-ago) };
+    let setback = |failures, ago: i64| Setback { chute: Some("c".parse().unwrap()), server: None, failures, last: at(-ago) };
     fleet.setbacks = vec![setback(1, 59)];
     assert!(places(&fleet).is_empty());
     assert_eq!(plan(&fleet, &Policy::default()).idle[0].reason, Reason::ChuteBackoff);
@@ -111,7 +113,7 @@ fn a_chute_that_failed_waits_twice_as_long_each_time() {
 #[test]
 fn a_failure_on_one_server_does_not_keep_a_chute_from_another() {
     let mut fleet = snapshot(vec![server("a", 1, 2), server("b", 1, 2)], vec![chute("c", 1, 1)]);
-    fleet.setbacks = vec![Setback { chute: "c".parse().unwrap(), server: Some("a".parse().unwrap()), failures: 5, last: at(-1) }];
+    fleet.setbacks = vec![Setback { chute: Some("c".parse().unwrap()), server: Some("a".parse().unwrap()), failures: 5, last: at(-1) }];
     assert_eq!(places(&fleet), [("c".to_owned(), "b".to_owned())]);
 }
 

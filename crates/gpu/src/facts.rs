@@ -41,12 +41,29 @@ impl Seen {
         &self.gpus
     }
 
+    /// Adds GPUs that are not known yet.
+    pub(crate) fn add(&mut self, other: Self) {
+        for facts in other.gpus {
+            if self.gpus.iter().all(|known| known.uuid != facts.uuid) {
+                self.remember(&facts);
+            }
+        }
+    }
+
     pub(crate) fn remember(&mut self, facts: &GpuFacts) {
         match self.gpus.iter_mut().find(|known| known.uuid == facts.uuid) {
             Some(known) => *known = facts.clone(),
             None => self.gpus.push(facts.clone()),
         }
         self.gpus.sort_by(|a, b| (a.index, &a.uuid).cmp(&(b.index, &b.uuid)));
+    }
+}
+
+impl FromIterator<GpuFacts> for Seen {
+    fn from_iter<T: IntoIterator<Item = GpuFacts>>(gpus: T) -> Self {
+        let mut seen = Self::default();
+        gpus.into_iter().for_each(|facts| seen.remember(&facts));
+        seen
     }
 }
 

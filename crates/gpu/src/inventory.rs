@@ -81,6 +81,11 @@ impl Inventory {
         &self.seen
     }
 
+    /// Adds GPUs that somebody else remembers; those known here stay as they are.
+    pub fn recall(&mut self, seen: Seen) {
+        self.seen.add(seen);
+    }
+
     /// Forgets the GPUs seen so far: those that are missing at the next read were taken out on purpose.
     pub fn forget(&mut self) {
         self.seen = Seen::default();

@@ -57,8 +57,7 @@ pub(crate) fn merge(seen: &mut Seen, doubts: &mut Doubts, slots: Vec<Slot>) -> V
             }
         }
     }
-    let missing: Vec<GpuFacts> =
-        seen.gpus.iter().filter(|known| readings.iter().all(|r| r.facts.uuid != known.uuid)).cloned().collect();
+    let missing: Vec<GpuFacts> = seen.gpus.iter().filter(|known| readings.iter().all(|r| r.facts.uuid != known.uuid)).cloned().collect();
     let (placed, unplaced): (Vec<_>, Vec<_>) = missing.into_iter().partition(|known| silent.contains_key(&known.index));
     for facts in placed {
         if let Some(slot) = silent.remove(&facts.index) {

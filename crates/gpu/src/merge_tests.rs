@@ -63,11 +63,7 @@ fn a_memory_from_before_a_reboot_finds_the_missing_gpu() {
         (0..8u32)
             .filter(|slot| *slot != 3)
             .zip(0u32..)
-            .map(|(slot, index)| Slot::Device {
-                facts: GpuFacts { index, ..facts(slot) },
-                signs: Signs::default(),
-                live: Live::default(),
-            })
+            .map(|(slot, index)| Slot::Device { facts: GpuFacts { index, ..facts(slot) }, signs: Signs::default(), live: Live::default() })
             .collect()
     };
     merge(&mut seen, &mut doubts, moved());

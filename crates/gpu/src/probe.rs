@@ -32,9 +32,7 @@ pub(crate) fn open(library: Option<&Path>) -> Result<Nvml, String> {
             "the driver's library cannot be loaded ({cause}): install the GPU driver, or name its libnvidia-ml.so.1 with --nvml-library"
         ),
         NvmlError::DriverNotLoaded => "the GPU driver is not loaded: see nvidia-smi".to_owned(),
-        NvmlError::LibRmVersionMismatch => {
-            "the GPU driver was upgraded and the old one is still loaded: reboot the server".to_owned()
-        }
+        NvmlError::LibRmVersionMismatch => "the GPU driver was upgraded and the old one is still loaded: reboot the server".to_owned(),
         other => format!("the GPU driver does not start: {other}"),
     })
 }

@@ -35,8 +35,8 @@ impl Worker {
                 // A panic inside a driver binding must not end the thread with the flag still up.
                 if catch_unwind(AssertUnwindSafe(job)).is_err() {
                     tracing::error!("a call into the driver's library panicked");
+                    working.store(false, Ordering::Release);
                 }
-                working.store(false, Ordering::Release);
             }
         })?;
         Ok(Self { jobs, busy })
@@ -48,9 +48,13 @@ impl Worker {
             return Pending(Err(Hung));
         }
         let (answer, answers) = sync_channel(1);
+        let working = self.busy.clone();
         let job: Job = Box::new(move || {
+            let value = job();
+            // Before the answer: whoever has it may begin the next job at once.
+            working.store(false, Ordering::Release);
             // Nobody listens any more if the job took too long; its answer is of no use then.
-            let _ = answer.try_send(job());
+            let _ = answer.try_send(value);
         });
         Pending(self.jobs.try_send(job).map(|()| answers).map_err(|_| Hung))
     }
@@ -81,18 +85,23 @@ mod tests {
     fn a_hanging_job_blocks_only_its_worker_until_it_returns() {
         let worker = Worker::start("test").unwrap();
         let (release, wait) = sync_channel::<()>(0);
-        let (done, finished) = sync_channel::<()>(1);
         let hanging = worker.begin(move || {
             let _ = wait.recv();
-            done.send(()).unwrap();
         });
         assert_eq!(hanging.wait(Instant::now()), Err(Hung));
         assert_eq!(worker.begin(|| 1).wait(soon()), Err(Hung));
         release.send(()).unwrap();
-        finished.recv().unwrap();
-        // The flag falls just after the job's last line.
+        // The flag falls soon after the job's last line.
         let answer = std::iter::repeat_with(|| worker.begin(|| 2).wait(soon())).find(Result::is_ok);
         assert_eq!(answer, Some(Ok(2)));
+    }
+
+    #[test]
+    fn whoever_has_an_answer_may_begin_the_next_job() {
+        let worker = Worker::start("test").unwrap();
+        for number in 0..10_000 {
+            assert_eq!(worker.begin(move || number).wait(soon()), Ok(number));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Launchers, faults and fixtures for tests.
 
 pub mod child;
+pub mod faults;
 pub mod level;
 pub mod postgres;
 pub mod redis;

@@ -80,7 +80,7 @@ pub fn check(spec: &ChuteDeploymentSpec) -> Result<(), Refusal> {
     }
 }
 
-/// Also keeps a chute's id, which names a directory on the node, from being `..`.
+/// Whether a value can be a label; a chute's id, which also names a directory on the node, then holds no slash either.
 pub(crate) fn label(what: &'static str, value: &str) -> Result<(), Refusal> {
     let end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     let fits = value.len() <= 63

@@ -17,6 +17,6 @@ pub mod shape;
 pub use check::{Refusal, check};
 pub use job::{RenderContext, job};
 pub use ports::node_ports;
-pub use profile::{NodeProfile, TokenDelivery};
+pub use profile::{NodeProfile, OWN_NAMESPACE, TokenDelivery};
 pub use secret::secret;
 pub use service::service;

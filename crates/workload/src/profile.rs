@@ -1,6 +1,6 @@
 //! What a node allows, and how its chutes are to be run.
 
-use crd::gpu_server::{Attestation, Cluster, GpuServer};
+use crd::gpu_server::{Cluster, GpuServer, RemoteProfile};
 
 /// How the launch token reaches the pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,11 +89,12 @@ impl NodeProfile {
             let reported = server.status.as_ref()?.reported.as_ref()?;
             reported.versions.as_ref()?.vm.clone()
         };
-        match (spec.cluster, spec.attestation, spec.driver.remote.is_some()) {
-            (Cluster::Shared, _, _) => Self::agent_shared(name, &spec.node_name),
-            (_, Attestation::Tee, true) => Self::remote_sealed(&spec.node_name, vm_version()),
-            (_, _, true) => Self::remote_open(&spec.node_name),
-            (_, _, false) => Self { vm_version: vm_version(), ..Self::agent_own(&spec.node_name) },
+        match (&spec.driver.remote, spec.cluster) {
+            (_, Cluster::Shared) => Self::agent_shared(name, &spec.node_name),
+            (Some(remote), _) if remote.profile == RemoteProfile::Open => Self::remote_open(&spec.node_name),
+            // A profile that this release does not know is taken for the one that asks least of the node.
+            (Some(_), _) => Self::remote_sealed(&spec.node_name, vm_version()),
+            (None, _) => Self { vm_version: vm_version(), ..Self::agent_own(&spec.node_name) },
         }
     }
 }

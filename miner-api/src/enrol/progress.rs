@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a server may stand degraded before the stream gives up on it. The operator goes on trying.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The official command line hangs up after 900 s; we end before it.
-pub const LONGEST: Duration = Duration::from_secs(890);
+const LONGEST: Duration = Duration::from_secs(890);
 
 /// The lines of one step, and whether it was the last.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,8 +14,8 @@ mod paths;
 use crate::app::App;
 use axum::{
     Router,
-    extract::{OriginalUri, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
@@ -69,7 +69,7 @@ async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 }
 
 /// 307 where only the trailing slash differs from a known path, else 404.
-async fn not_found(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
+async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     if let (Some(path), Some(host)) = (paths::other_spelling(uri.path()), host) {
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -97,6 +97,9 @@ async fn mark(State(listener): State<Listener>, mut request: Request, next: Next
     next.run(request).await
 }
 
-async fn method_not_allowed(_: Method) -> ApiError {
+async fn method_not_allowed() -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,7 @@ impl KubeFleet {
     #[must_use]
     pub fn start(client: Client) -> Self {
         let watches = Watches::start(&client);
-        let (changes, _) = watch::channel(0);
+        let (changes, _) = watch::channel(0u64);
         let sender = changes.clone();
         let mut touches = watches.servers.subscribe();
         tokio::spawn(async move {

@@ -3,7 +3,7 @@
 use crate::ports::fleet::{Source, View};
 use cluster::watch::{Freshness, WatchHandle, WatchOptions, source};
 use crd::{Chute, ChuteDeployment, FLEET_NAMESPACE, GepettoPolicy, GpuServer, Validator};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client};
 use std::sync::Arc;
 
 /// All watches.

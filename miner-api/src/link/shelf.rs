@@ -34,7 +34,7 @@ pub struct Seen<'a> {
 }
 
 /// What to do.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// Write these.
     pub write: Vec<ChuteSpec>,

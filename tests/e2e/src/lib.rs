@@ -6,4 +6,5 @@
 #![allow(clippy::disallowed_methods, reason = "launchers are threads of their own; nothing here runs on an async runtime")]
 
 pub mod fleet;
+pub mod pods;
 pub mod wait;

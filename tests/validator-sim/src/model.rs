@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub instances: Vec<InstanceView>,
     /// Instances that are gone.
     pub ended: Vec<InstanceView>,
+    /// Jobs.
+    pub jobs: Vec<Value>,
     /// Connected sockets.
     pub sockets: Vec<SocketView>,
 }

@@ -141,6 +141,30 @@ impl Simulator {
         self.app.world().delete_chute(name).map_err(|refusal| refusal.to_string())
     }
 
+    /// Offers a bounty for a chute, by id or name.
+    ///
+    /// # Errors
+    /// There is no such chute.
+    pub fn offer_bounty(&self, chute: &str) -> Result<(), String> {
+        self.app.world().offer_bounty(chute).map_err(|refusal| refusal.to_string())
+    }
+
+    /// Offers a job of a chute, by id or name. Its id.
+    ///
+    /// # Errors
+    /// There is no such chute.
+    pub fn create_job(&self, chute: &str, method: &str, disk_gb: u32) -> Result<String, String> {
+        self.app.world().create_job(chute, method, disk_gb).map_err(|refusal| refusal.to_string())
+    }
+
+    /// A job is done; its instance ends.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub fn finish_job(&self, job_id: &str) -> Result<(), String> {
+        self.app.world().finish_job(job_id).map_err(|refusal| refusal.to_string())
+    }
+
     /// Ends an instance with a reason; whether there was one.
     pub fn delete_instance(&self, instance_id: &str, reason: &str) -> bool {
         self.app.world().end_instance(instance_id, reason)

@@ -83,7 +83,7 @@ where
     let identity = format!("{}_{:08x}", options.identity, rand::random::<u32>());
     let mut claim = Claim { api, options, identity, observed: None, term: 0 };
 
-    let (term, mut renewed) = tokio::select! {
+    let (term, renewed) = tokio::select! {
         won = claim.win() => won,
         () = shutdown.cancelled() => return Ended::Shutdown,
     };
@@ -91,35 +91,59 @@ where
     let lost = CancellationToken::new();
     let leadership = Leadership { term, identity: claim.identity.clone(), lost: lost.clone() };
     let grace = claim.options.lease - claim.options.give_up();
+    let keeper_ends = CancellationToken::new();
+    // In a task of its own: work that computes for long must not keep the lease from being renewed.
+    let mut keeper = tokio::spawn(keeper(claim, renewed, lost.clone(), keeper_ends.clone()));
+    // Lets it begin: a task spawned by this thread would otherwise wait for this thread.
+    tokio::task::yield_now().await;
     let mut work = Box::pin(work(leadership));
 
-    let ended = tokio::select! {
-        () = &mut work => Ended::Finished,
-        () = claim.keep(&mut renewed) => Ended::Lost,
-        () = shutdown.cancelled() => Ended::Shutdown,
+    let (ended, done) = tokio::select! {
+        // Work that was told of the loss may end before the keeper's own end is heard.
+        () = &mut work => (if lost.is_cancelled() { Ended::Lost } else { Ended::Finished }, true),
+        _ = &mut keeper => (Ended::Lost, false),
+        () = shutdown.cancelled() => (Ended::Shutdown, false),
     };
     lost.cancel();
     match ended {
-        Ended::Finished => claim.give_back().await,
+        // Whoever takes over may begin once the lease has run out; until then the work may end in order.
         Ended::Lost => {
-            tracing::error!(lease = claim.options.name, "the lease is lost; what is being done is ended");
-            // Whoever takes over may begin once the lease has run out; until then the work may end in order.
-            let _ = tokio::time::timeout(grace, &mut work).await;
+            if !done {
+                let _ = tokio::time::timeout(grace, &mut work).await;
+            }
+            return ended;
         }
         Ended::Shutdown => {
             let in_order = async {
-                let mut renewed = renewed;
                 tokio::select! {
-                    () = &mut work => {}
-                    () = claim.keep(&mut renewed) => {}
+                    () = &mut work => false,
+                    _ = &mut keeper => true,
                 }
             };
-            let _ = tokio::time::timeout(SHUTDOWN_GRACE, in_order).await;
-            drop(work);
-            claim.give_back().await;
+            if tokio::time::timeout(SHUTDOWN_GRACE, in_order).await == Ok(true) {
+                return ended;
+            }
         }
+        Ended::Finished => {}
+    }
+    drop(work);
+    keeper_ends.cancel();
+    if let Ok(Some(mut claim)) = keeper.await {
+        claim.give_back().await;
     }
     ended
+}
+
+/// Renews until told to end, and returns the claim; or until the lease is lost, and says so.
+async fn keeper(mut claim: Claim, mut renewed: Instant, lost: CancellationToken, end: CancellationToken) -> Option<Claim> {
+    tokio::select! {
+        () = claim.keep(&mut renewed) => {
+            tracing::error!(lease = claim.options.name, "the lease is lost; what is being done is ended");
+            lost.cancel();
+            None
+        }
+        () = end.cancelled() => Some(claim),
+    }
 }
 
 /// How long the work may take to end at shutdown; the lease is kept meanwhile.

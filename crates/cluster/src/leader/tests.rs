@@ -74,3 +74,22 @@ async fn who_finds_another_on_the_lease_stops_at_once() {
     fake.overwrite("leader", lease);
     assert_eq!(tokio::time::timeout(Duration::from_secs(20), a).await.unwrap().unwrap(), Ended::Lost);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_computes_for_long_keeps_its_lease() {
+    let fake = Fake::default();
+    let stop = CancellationToken::new();
+    let (computed, compute) = oneshot::channel();
+    let a = tokio::spawn(run(fake.client(), options("a"), stop.clone(), move |leadership: Leadership| async move {
+        let began = std::time::Instant::now();
+        // Longer than the lease, without ever giving the thread back.
+        while began.elapsed() < Duration::from_secs(4) {
+            std::hint::spin_loop();
+        }
+        computed.send(leadership.lost.is_cancelled()).unwrap();
+        leadership.lost.cancelled().await;
+    }));
+    assert!(!compute.await.unwrap(), "the lease was lost meanwhile");
+    stop.cancel();
+    assert_eq!(a.await.unwrap(), Ended::Shutdown);
+}

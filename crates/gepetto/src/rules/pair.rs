@@ -30,7 +30,8 @@ pub fn below_min_gain(chute: &Chute, server: &Server, limits: &Limits) -> Option
 #[must_use]
 pub fn backoff(chute: &Chute, server: &Server, snapshot: &Snapshot, limits: &Limits) -> Option<Reason> {
     let concerned = |setback: &&Setback| {
-        setback.chute == chute.id && setback.server.as_ref().is_none_or(|failed_on| *failed_on == server.name)
+        setback.chute.as_ref().is_none_or(|failed| *failed == chute.id)
+            && setback.server.as_ref().is_none_or(|failed_on| *failed_on == server.name)
     };
     let waits = snapshot.setbacks.iter().filter(concerned).any(|setback| until(setback, limits) > snapshot.now);
     waits.then_some(Reason::ChuteBackoff)

@@ -10,7 +10,7 @@ mod scenario;
 mod up;
 
 pub use options::{Driver, Form, FleetOptions};
-pub use programs::Program;
+pub use programs::{Program, binary};
 
 use anyhow::{Context as _, Result, bail};
 use kubelab::Lab;

@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{AdvanceBody, DetailBody, EmitBody, EndBody, MinerBody, MultiplierBody};
+use super::{AdvanceBody, DetailBody, EmitBody, EndBody, JobBody, MinerBody, MultiplierBody};
 use crate::{ChutePatch, ChuteSpec, Counters, EventFault, Fault, LoggedRequest, Snapshot, Unexpected};
 
 /// Patience with one call.
@@ -129,6 +129,23 @@ impl AdminClient {
     /// Deletes a chute with its instances, by id or name.
     pub async fn delete_chute(&self, name: &str) -> Done {
         self.tell(Method::DELETE, &format!("chutes/{name}"), &json!({})).await
+    }
+
+    /// Offers a bounty for a chute, by id or name.
+    pub async fn offer_bounty(&self, chute: &str) -> Done {
+        self.tell(Method::POST, &format!("chutes/{chute}/bounty"), &json!({})).await
+    }
+
+    /// Offers a job of a chute, by id or name. Its id.
+    pub async fn create_job(&self, chute: &str, method: &str, disk_gb: u32) -> Result<String, AdminError> {
+        let body = JobBody { chute: chute.to_owned(), method: method.to_owned(), disk_gb };
+        let reply = self.send(Method::POST, "jobs", &body).await?;
+        Ok(reply["job_id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// A job is done; its instance ends.
+    pub async fn finish_job(&self, job_id: &str) -> Done {
+        self.tell(Method::POST, &format!("jobs/{job_id}/finish"), &json!({})).await
     }
 
     /// Ends an instance with a reason.

@@ -60,6 +60,14 @@ pub(crate) struct DetailBody {
     pub(crate) detail: String,
 }
 
+/// Body of `POST /_sim/jobs`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct JobBody {
+    pub(crate) chute: String,
+    pub(crate) method: String,
+    pub(crate) disk_gb: u32,
+}
+
 fn done() -> Json<Value> {
     Json(json!({"ok": true}))
 }
@@ -75,6 +83,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/_sim/miners", post(miner))
         .route("/_sim/chutes", post(create))
         .route("/_sim/chutes/{name}", put(update).patch(update).delete(remove))
+        .route("/_sim/chutes/{name}/bounty", post(bounty))
+        .route("/_sim/jobs", post(job))
+        .route("/_sim/jobs/{id}/finish", post(finish_job))
         .route("/_sim/instances/{id}/delete", post(end))
         .route("/_sim/instances/{id}/multiplier", put(multiplier))
         .route("/_sim/nodes/fail_next_check", post(fail_next_check))
@@ -130,6 +141,18 @@ async fn update(State(app): State<App>, Path(name): Path<String>, Json(patch): J
 
 async fn remove(State(app): State<App>, Path(name): Path<String>) -> Answer {
     app.world().delete_chute(&name).map(|()| done())
+}
+
+async fn bounty(State(app): State<App>, Path(name): Path<String>) -> Answer {
+    app.world().offer_bounty(&name).map(|()| done())
+}
+
+async fn job(State(app): State<App>, Json(body): Json<JobBody>) -> Answer {
+    app.world().create_job(&body.chute, &body.method, body.disk_gb).map(|job_id| Json(json!({"job_id": job_id})))
+}
+
+async fn finish_job(State(app): State<App>, Path(id): Path<String>) -> Answer {
+    app.world().finish_job(&id).map(|()| done())
 }
 
 async fn end(State(app): State<App>, Path(id): Path<String>, Json(body): Json<EndBody>) -> Answer {

@@ -18,3 +18,14 @@ pub(super) async fn remove(
     app.world().delete_instance(&hotkey, &chute_id, &instance_id)?;
     Ok(Json(json!({"instance_id": instance_id, "deleted": true})))
 }
+
+/// 2026: out of routing, but not deleted.
+pub(super) async fn disable(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path((chute_id, instance_id)): Path<(String, String)>,
+) -> Result<Json<Value>, Refusal> {
+    let hotkey = app.miner(&headers, Signed::Purpose("instances"))?;
+    app.world().disable_instance(&hotkey, &chute_id, &instance_id)?;
+    Ok(Json(json!({"instance_id": instance_id, "disabled": true})))
+}

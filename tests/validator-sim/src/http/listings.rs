@@ -35,10 +35,11 @@ pub(super) async fn inventory(State(app): State<App>, headers: HeaderMap) -> Ans
     Ok(Json(json!(app.world().inventory(&hotkey))))
 }
 
-/// There are no jobs yet, so none can be given up.
+/// The body of success is `null`.
 pub(super) async fn release_job(State(app): State<App>, headers: HeaderMap, Path(job_id): Path<String>) -> Answer {
-    app.miner(&headers, Signed::Purpose("miner"))?;
-    Err(Refusal::not_found(format!("job_id='{job_id}' not found")))
+    let hotkey = app.miner(&headers, Signed::Purpose("miner"))?;
+    app.world().release_job(&hotkey, &job_id)?;
+    Ok(Json(Value::Null))
 }
 
 /// Demand of every chute, from its target alone.
@@ -57,6 +58,11 @@ pub(super) async fn utilization(State(app): State<App>) -> Json<Value> {
         })
     };
     Json(json!(world.chutes.values().map(row).collect::<Vec<_>>()))
+}
+
+/// Open bounties, oldest first.
+pub(super) async fn bounties(State(app): State<App>) -> Json<Value> {
+    Json(json!(app.world().bounty_rows()))
 }
 
 /// An empty list.

@@ -37,7 +37,7 @@ pub(super) async fn stream(
         "nodes" => world.nodes.values().filter(|node| node.miner_hotkey == hotkey).map(|node| node.row()).collect(),
         "instances" => world.instances.values().filter(|i| i.miner_hotkey == hotkey).map(|i| i.row()).collect(),
         "metrics" => metrics(&world),
-        _ => Vec::new(),
+        _ => world.job_rows(&hotkey),
     };
     let explicit = kind == "instances" && query.get("explicit_null").is_some_and(|value| truthy(value));
     let mut frames: Vec<Bytes> = rows.iter().map(|row| Bytes::from(format!("data: {row}\n\n"))).collect();

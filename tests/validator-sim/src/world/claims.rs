@@ -83,15 +83,18 @@ impl World {
         if launch.retrieved_at.is_some() {
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, format!("Launch config {config_id} has already been retrieved")));
         }
-        let (hotkey, chute_id) = (launch.miner_hotkey.clone(), launch.chute_id.clone());
+        let (hotkey, chute_id, job_id) = (launch.miner_hotkey.clone(), launch.chute_id.clone(), launch.job_id.clone());
         let now = self.now();
         if let Some(launch) = self.launches.get_mut(config_id) {
             launch.retrieved_at = Some(now);
             launch.deployment = args.deployment();
         }
-        let checked = self.check_claim(&hotkey, &chute_id, mode, args, nonce);
+        let checked = self.check_claim(&hotkey, &chute_id, job_id.as_deref(), mode, args, nonce);
         let (port, multiplier) = checked.map_err(|refusal| self.fail_launch(config_id, refusal))?;
         let instance = self.attach(config_id, &hotkey, &chute_id, args, port, multiplier, now);
+        if let Some(job_id) = &job_id {
+            self.attach_job(job_id, &instance, now);
+        }
         let first = instance.gpus.first().and_then(|uuid| self.nodes.get(uuid)).map(|node| node.args.gpu_identifier.clone());
         let gpu = first.as_deref().and_then(|name| catalogue::find(self.rules.profile, name));
         let data = json!({
@@ -107,7 +110,7 @@ impl World {
         Ok(match mode {
             Mode::Tee => json!({"symmetric_key": self.ids.hex(32)}),
             Mode::Graval => json!({
-                "seed": seed, "iterations": gpu.map_or(1, |gpu| gpu.iterations), "job_id": null,
+                "seed": seed, "iterations": gpu.map_or(1, |gpu| gpu.iterations), "job_id": job_id,
                 "symmetric_key": {
                     "ciphertext": STANDARD.encode(self.ids.hex(32)), "uuid": instance.gpus.first(), "response_plaintext": plaintext,
                 },
@@ -119,6 +122,7 @@ impl World {
         &mut self,
         hotkey: &str,
         chute_id: &str,
+        job_id: Option<&str>,
         mode: Mode,
         args: &ClaimArgs,
         nonce: Option<(&str, IpAddr)>,
@@ -132,7 +136,10 @@ impl World {
         if mode == Mode::Tee && !nonce.is_some_and(|(text, from)| self.spend_nonce(text, from)) {
             return Err(Refusal::new(StatusCode::FORBIDDEN, "Invalid or expired nonce"));
         }
-        self.check_capacity(chute_id, hotkey)?;
+        match job_id {
+            Some(job_id) => self.check_job_free(job_id)?,
+            None => self.check_capacity(chute_id, hotkey)?,
+        }
         self.check_gpus(
             hotkey,
             args,
@@ -386,6 +393,7 @@ impl World {
         if let Some(launch) = self.launches.get_mut(config_id) {
             launch.activated_at = Some(now);
         }
+        self.claim_bounty(&instance.chute_id);
         let data = json!({
             "chute_id": instance.chute_id, "miner_hotkey": instance.miner_hotkey, "instance_id": instance_id, "config_id": config_id,
         });

@@ -70,6 +70,7 @@ impl World {
             "config_id": instance.config_id,
         });
         let hotkey = instance.miner_hotkey.clone();
+        self.fail_job_of(&instance);
         self.ended.push(instance);
         self.broadcast("instance_deleted", data, Some(&hotkey));
         true
@@ -77,12 +78,26 @@ impl World {
 
     /// The miner gives an instance up.
     pub(crate) fn delete_instance(&mut self, hotkey: &str, chute_id: &str, instance_id: &str) -> Result<(), Refusal> {
+        self.check_owner(hotkey, chute_id, instance_id)?;
+        self.end_instance(instance_id, "miner initialized");
+        Ok(())
+    }
+
+    /// The miner takes an instance out of routing.
+    pub(crate) fn disable_instance(&mut self, hotkey: &str, chute_id: &str, instance_id: &str) -> Result<(), Refusal> {
+        self.check_owner(hotkey, chute_id, instance_id)?;
+        let config_id = self.instances.get(instance_id).map(|instance| instance.config_id.clone());
+        let data = json!({"chute_id": chute_id, "miner_hotkey": hotkey, "instance_id": instance_id, "config_id": config_id});
+        self.broadcast("instance_disabled", data, Some(hotkey));
+        Ok(())
+    }
+
+    fn check_owner(&self, hotkey: &str, chute_id: &str, instance_id: &str) -> Result<(), Refusal> {
         let mine = self.instances.get(instance_id).is_some_and(|i| i.miner_hotkey == hotkey && i.chute_id == chute_id);
         if !mine {
             let detail = format!("Instance with chute_id={chute_id} instance_id={instance_id} associated with hotkey={hotkey} not found");
             return Err(Refusal::not_found(detail));
         }
-        self.end_instance(instance_id, "miner initialized");
         Ok(())
     }
 

@@ -61,10 +61,13 @@ impl World {
         if !self.chutes.contains_key(chute_id) {
             return Err(Refusal::not_found(format!("chute_id='{chute_id}' not found")));
         }
-        if let Some(job_id) = &job_id {
-            return Err(Refusal::not_found(format!("job_id='{job_id}' not found")));
-        }
-        self.check_capacity(chute_id, hotkey)?;
+        let disk_gb = match &job_id {
+            Some(job_id) => Some(self.try_job(hotkey, chute_id, job_id)?),
+            None => {
+                self.check_capacity(chute_id, hotkey)?;
+                None
+            }
+        };
         let now = self.now();
         let life = match self.rules.profile {
             Profile::Oct25 => SignedDuration::from_mins(120),
@@ -77,6 +80,10 @@ impl World {
             "url": format!("{}/instances/launch_config/{config_id}", self.rules.public_url),
             "env_key": self.ids.hex(32),
         });
+        if let (Some(job_id), Some(disk_gb)) = (&job_id, disk_gb) {
+            claims["job_id"] = json!(job_id);
+            claims["disk_gb"] = json!(disk_gb);
+        }
         if self.rules.profile == Profile::Mar26 {
             claims["chute_id"] = json!(chute_id);
             claims["env_type"] = json!(if self.chutes[chute_id].spec.tee { "tee" } else { "graval" });

@@ -1,12 +1,14 @@
 //! The validator's state: everything behind one lock, changed only by the methods of this folder.
 //! No HTTP and no sockets here beyond handing out finished events.
 
+pub(crate) mod bounties;
 pub(crate) mod capacity;
 pub(crate) mod chutes;
 pub(crate) mod claims;
 pub(crate) mod events;
 pub(crate) mod faults;
 pub(crate) mod instances;
+pub(crate) mod jobs;
 pub(crate) mod journal;
 pub(crate) mod launches;
 pub(crate) mod nodes;
@@ -41,6 +43,8 @@ pub(crate) struct World {
     pub(crate) launches: BTreeMap<String, launches::Launch>,
     pub(crate) instances: BTreeMap<String, instances::Instance>,
     pub(crate) ended: Vec<instances::Instance>,
+    bounties: BTreeMap<String, bounties::Bounty>,
+    pub(crate) jobs: BTreeMap<String, jobs::Job>,
     nonces: BTreeMap<String, nonces::Nonce>,
     pub(crate) sockets: events::Sockets,
     pub(crate) event_faults: Vec<crate::EventFault>,
@@ -88,6 +92,8 @@ impl World {
             launches: BTreeMap::new(),
             instances: BTreeMap::new(),
             ended: Vec::new(),
+            bounties: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             nonces: BTreeMap::new(),
             sockets: events::Sockets::default(),
             event_faults: Vec::new(),

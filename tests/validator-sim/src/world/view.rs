@@ -33,6 +33,7 @@ impl World {
             launches: self.launches.values().map(|launch| launch_view(launch, now)).collect(),
             instances: self.instances.values().map(|instance| instance_view(instance, now)).collect(),
             ended: self.ended.iter().map(|instance| instance_view(instance, now)).collect(),
+            jobs: self.jobs.values().map(|job| self.job_row(job)).collect(),
             sockets: self.sockets.view(),
         }
     }

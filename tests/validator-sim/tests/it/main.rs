@@ -1,7 +1,9 @@
 //! The simulator over real HTTP and websockets.
 
 mod admin;
+mod agreement;
 mod common;
+mod jobs;
 mod launches;
 mod nodes;
 mod signatures;

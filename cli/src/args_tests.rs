@@ -1,0 +1,59 @@
+//! Flags of the existing command line, and help that fits a screen.
+
+use super::*;
+use clap::CommandFactory as _;
+
+fn parse(line: &str) -> Result<Args, clap::Error> {
+    Args::try_parse_from(line.split_whitespace())
+}
+
+const ADD: &str = "chutes-miner add-node --name n --validator v --hourly-cost 1.5 --gpu-short-ref h100";
+
+#[test]
+fn the_definition_is_sound() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn the_existing_flags_parse_and_a_repeated_one_takes_the_last() {
+    let line = format!("{ADD} --agent-api http://a --hotkey one --miner-api http://m --hotkey two");
+    let Some(Command::AddNode(add)) = parse(&line).unwrap().command else { panic!("another command") };
+    assert_eq!((add.connection.hotkey.as_str(), add.connection.miner_api.as_str(), add.hourly_cost), ("two", "http://m", 1.5));
+    for line in [
+        "chutes-miner delete-node --name n --hotkey h",
+        "chutes-miner lock --name n",
+        "chutes-miner unlock --name n",
+        "chutes-miner local-inventory --raw-json --no-raw-json",
+        "chutes-miner purge-deployments --hotkey h",
+        "chutes-miner purge-deployment -d x",
+        "chutes-miner purge-deployment -n x",
+        "chutes-miner purge-server -n x -y",
+        "chutes-miner status -o json",
+        "chutes-miner",
+    ] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn usage_errors_exit_2() {
+    for line in [ADD, "chutes-miner lock", "chutes-miner status -o yaml", "chutes-miner nonsense", &format!("{ADD} --agent-api a --hourly-cost much")] {
+        assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn help_fits_a_screen() {
+    for name in [None, Some("add-node"), Some("delete-node"), Some("status")] {
+        let mut command = Args::command();
+        let command = name.map_or(&mut command.clone(), |name| command.find_subcommand_mut(name).unwrap()).clone().term_width(80);
+        let text = command.clone().render_help().to_string();
+        assert!(text.lines().count() <= 40, "{name:?} has {} lines:\n{text}", text.lines().count());
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{name:?}:\n{text}");
+    }
+}
+
+#[test]
+fn help_of_the_whole() {
+    insta::assert_snapshot!(Args::command().term_width(80).render_help().to_string());
+}

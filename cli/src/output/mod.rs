@@ -1,0 +1,106 @@
+//! What people and scripts see. Answers go to standard output, everything else to standard error.
+
+pub(crate) mod report;
+mod table;
+
+pub(crate) use table::Table;
+
+use serde_json::Value;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+/// Columns of a terminal that does not say.
+const WIDTH: u16 = 80;
+
+fn out(text: &str) {
+    // A closed pipe (`| head`) is no failure of ours.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().flush();
+}
+
+/// Text as it is.
+pub(crate) fn text(text: &str) {
+    out(text);
+}
+
+/// One line.
+pub(crate) fn line(text: &str) {
+    out(&format!("{}\n", printable(text)));
+}
+
+/// A JSON document in one line.
+pub(crate) fn json(value: &Value) {
+    out(&format!("{value}\n"));
+}
+
+/// A JSON document for reading.
+pub(crate) fn json_indented(value: &Value) {
+    out(&format!("{value:#}\n"));
+}
+
+/// A line of progress: the time first, then the message as it came.
+pub(crate) fn progress(time: &str, message: &str) {
+    let (time, message) = (printable(time), printable(message));
+    out(&if colour() { format!("\u{1b}[34m{time}\u{1b}[0m {message}\n") } else { format!("{time} {message}\n") });
+}
+
+/// Something to know that is no answer.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", printable(text));
+}
+
+/// Asks on standard error and reads a line; `None` if there is nobody to answer.
+pub(crate) fn ask(question: &str) -> Option<String> {
+    let _ = write!(std::io::stderr(), "{question}");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    match std::io::stdin().lock().read_line(&mut answer) {
+        Ok(read) if read > 0 => Some(answer),
+        _ => None,
+    }
+}
+
+/// Whether a person sits there.
+pub(crate) fn can_ask() -> bool {
+    std::io::stdin().is_terminal()
+}
+
+/// Whether colours would be seen and are wanted.
+pub(crate) fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Columns to lay tables out for.
+pub(crate) fn width() -> u16 {
+    std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok()).filter(|columns| *columns >= 40).unwrap_or(WIDTH)
+}
+
+/// Without what could disturb a terminal; line ends stay.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
+}
+
+/// A length of time in at most two units.
+pub(crate) fn span(seconds: i64) -> String {
+    match seconds.max(0) {
+        s @ 0..60 => format!("{s}s"),
+        s @ 60..3600 => format!("{}m", s / 60),
+        s @ 3600..86_400 => format!("{}h{}m", s / 3600, s % 3600 / 60),
+        s => format!("{}d{}h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        let spans = [-5, 59, 60, 3599, 3600, 90_000].map(span);
+        assert_eq!(spans, ["0s", "59s", "1m", "59m", "1h0m", "1d1h"]);
+    }
+
+    #[test]
+    fn escapes_are_taken_out_and_line_ends_stay() {
+        assert_eq!(printable("a\u{1b}[31m\r\nb\u{9b}c"), "a[31m\nbc");
+    }
+}

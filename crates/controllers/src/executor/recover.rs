@@ -1,0 +1,120 @@
+//! What a leader that begins finds, and what every plan finds again: rows without their resource, resources without their claims.
+
+use cluster::apply::create;
+use cluster::call::get_opt;
+use crd::chute_deployment::{Phase, RunState, launch_secret_name};
+use crd::ChuteDeployment;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt as _};
+use protocol::ids::ConfigId;
+use store::{AttemptState, FreedBy, LivePlacement, PodGone, Settled, ValidatorClear};
+
+use super::build;
+use crate::chute_deployment::reasons;
+use crate::{Context, Error, Result};
+
+/// Done once, before a leader's first plan: claims for what lives, configs for the tokens that lie in Secrets, and then an end
+/// to the askings whose answers went with an earlier leader.
+///
+/// # Errors
+/// The store's and the API server's: try again, and do not plan before.
+pub async fn recover(ctx: &Context) -> Result<()> {
+    let living: Vec<LivePlacement> = ctx.watches.deployments.all().iter().filter_map(|object| placement(object)).collect();
+    let rebuilt = ctx.store.rebuild_claims(ctx.epoch, &living).await?;
+    for (gpu, deployment) in &rebuilt.claimed {
+        tracing::warn!(%gpu, %deployment, "a living deployment did not hold its GPU in the ledger; it does now");
+    }
+    for dispute in &rebuilt.disputes {
+        tracing::error!(?dispute, "two living deployments want one GPU; it stays with its holder of record, and a person must look");
+    }
+    for attempt in ctx.store.open_attempts().await?.iter().filter(|attempt| attempt.state == AttemptState::Asked) {
+        if let Some(row) = ctx.store.deployment(&attempt.deployment).await?
+            && let Some(config) = config_in_secret(ctx, &row).await?
+        {
+            ctx.store.record_config(attempt.id, &config).await?;
+        }
+    }
+    for attempt in ctx.store.abandon_unanswered(ctx.epoch).await? {
+        tracing::warn!(deployment = %attempt.deployment, attempt = attempt.attempt, "a launch token was asked for and its answer is lost");
+    }
+    materialize(ctx).await
+}
+
+/// Creates the resources of granted rows that lack one, or ends the rows from which none can be made any more.
+///
+/// # Errors
+/// The store's; what the API server refuses is left to the next time.
+pub async fn materialize(ctx: &Context) -> Result<()> {
+    let objects = ctx.watches.deployments.all();
+    for row in ctx.store.deployments_open().await? {
+        if objects.iter().any(|object| object.spec.deployment_id == row.id) {
+            continue;
+        }
+        if let Err(error) = one(ctx, &row).await {
+            match error {
+                error @ Error::Store(_) => return Err(error),
+                error => tracing::warn!(deployment = %row.id, %error, "a granted deployment has no resource yet"),
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn one(ctx: &Context, row: &store::Deployment) -> Result<()> {
+    let api = ctx.deployments_of(&row.node_namespace);
+    // The watch may be behind.
+    if get_opt(&api, row.id.as_str()).await?.is_some() {
+        return Ok(());
+    }
+    let attempts = ctx.store.attempts(&row.id).await?;
+    let asked = attempts.iter().any(|attempt| attempt.state != AttemptState::Settled(Settled::Refused));
+    match build::deployment(ctx, row) {
+        Ok(mut object) => {
+            // A token was asked for, so something may run: it is taken down in order, never launched a second time.
+            if asked {
+                object.spec.run_state = RunState::Stopped;
+            }
+            create(&api, &object).await?;
+            tracing::info!(deployment = %row.id, stopped = asked, "a granted deployment got its resource");
+            Ok(())
+        }
+        Err(why) if !asked => {
+            let proof = FreedBy { pod_gone: PodGone::NeverCreated, validator_clear: ValidatorClear::NothingAsked };
+            ctx.store.end_deployment(ctx.epoch, &row.id, Phase::Stopped.as_str(), reasons::OVERTAKEN, &proof).await?;
+            tracing::info!(deployment = %row.id, %why, "a granted deployment ends before it began");
+            Ok(())
+        }
+        Err(why) => Err(why),
+    }
+}
+
+fn placement(object: &ChuteDeployment) -> Option<LivePlacement> {
+    let spec = &object.spec;
+    let status = object.status.as_ref();
+    let phase = status.and_then(|status| status.phase);
+    let released = object.annotations().contains_key(crd::annotations::RELEASE);
+    // A resource without a phase may be made by hand; only what the operator has taken on counts.
+    if phase.is_none_or(Phase::is_terminal) || released {
+        return None;
+    }
+    Some(LivePlacement {
+        id: spec.deployment_id.clone(),
+        chute_id: spec.chute.id.clone(),
+        version: spec.chute.version.clone(),
+        server: spec.server.clone(),
+        validator: spec.validator.clone(),
+        gpus: spec.gpus.clone(),
+        node_namespace: object.namespace()?,
+        job_id: spec.job.as_ref().map(|job| job.id.clone()),
+        action_key: String::new(),
+        reason_code: "FoundAlive".to_owned(),
+        reason: "a living ChuteDeployment was found when a leader began".to_owned(),
+    })
+}
+
+async fn config_in_secret(ctx: &Context, row: &store::Deployment) -> Result<Option<ConfigId>> {
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &row.node_namespace);
+    let secret = get_opt(&api, &launch_secret_name(&row.id)).await?;
+    let data = secret.and_then(|secret| secret.data).unwrap_or_default();
+    Ok(data.get("config-id").and_then(|bytes| std::str::from_utf8(&bytes.0).ok()?.parse().ok()))
+}

@@ -1,0 +1,127 @@
+//! What the operator counts.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cluster::controller::Stats;
+use gepetto::Plan;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::Registry;
+
+use crate::context::Watches;
+
+type Labels = [(&'static str, String); 1];
+
+/// Counters and gauges of the operator. Clones share them.
+#[derive(Clone, Default)]
+pub struct Metrics {
+    plans: Family<Labels, Counter>,
+    actions: Family<[(&'static str, String); 2], Counter>,
+    moves: Family<[(&'static str, String); 2], Counter>,
+    refusals: Family<Labels, Counter>,
+    idle: Family<Labels, Gauge>,
+    leading: Gauge<u64, AtomicU64>,
+    controllers: Arc<Mutex<BTreeMap<&'static str, Arc<Stats>>>>,
+    watches: Arc<Mutex<Option<Watches>>>,
+}
+
+impl Metrics {
+    /// Registers everything.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("gepetto_plans", "Plans by result", metrics.plans.clone());
+        registry.register("gepetto_actions", "Actions of plans by kind and result", metrics.actions.clone());
+        registry.register("gepetto_idle_gpus", "GPUs that stand idle, by reason", metrics.idle.clone());
+        registry.register("deployment_moves", "Moves of deployments, by phase and reason", metrics.moves.clone());
+        registry.register("launch_refusals", "Launch tokens not granted, by kind", metrics.refusals.clone());
+        registry.register("operator_leading", "1 while this replica leads", metrics.leading.clone());
+        registry.register_collector(Box::new(Looks { metrics: metrics.clone() }));
+        metrics
+    }
+
+    /// The counters of one controller.
+    #[must_use]
+    pub fn stats(&self, controller: &'static str) -> Arc<Stats> {
+        let mut all = self.controllers.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(controller).or_default())
+    }
+
+    /// Shows the age of these watches.
+    pub fn watch(&self, watches: &Watches) {
+        *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = Some(watches.clone());
+    }
+
+    /// Whether this replica leads.
+    pub fn leading(&self, leading: bool) {
+        self.leading.set(u64::from(leading));
+    }
+
+    pub(crate) fn planned(&self, ok: bool) {
+        self.plans.get_or_create(&[("result", word(ok))]).inc();
+    }
+
+    pub(crate) fn action(&self, kind: &str, ok: bool) {
+        self.actions.get_or_create(&[("action", kind.to_owned()), ("result", word(ok))]).inc();
+    }
+
+    pub(crate) fn moved(&self, phase: &str, reason: &str) {
+        self.moves.get_or_create(&[("phase", phase.to_owned()), ("reason", reason.to_owned())]).inc();
+    }
+
+    pub(crate) fn launch_refused(&self, kind: &str) {
+        self.refusals.get_or_create(&[("kind", kind.to_owned())]).inc();
+    }
+
+    pub(crate) fn idle(&self, plan: &Plan) {
+        self.idle.clear();
+        for (reason, count) in plan.idle_by_reason() {
+            self.idle.get_or_create(&[("reason", reason.code().to_owned())]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+fn word(ok: bool) -> String {
+    if ok { "ok" } else { "error" }.to_owned()
+}
+
+/// What others count, read when asked.
+struct Looks {
+    metrics: Metrics,
+}
+
+impl std::fmt::Debug for Looks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Looks")
+    }
+}
+
+impl Collector for Looks {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let controllers = self.metrics.controllers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        type Read = fn(&Stats) -> u64;
+        let counters: [(&str, &str, Read); 2] = [
+            ("reconciles", "Reconciles by controller", Stats::reconciles),
+            ("reconcile_failures", "Failed reconciles by controller", Stats::failures),
+        ];
+        for (name, help, read) in counters {
+            let counter = ConstCounter::new(0u64);
+            let mut family = encoder.encode_descriptor(name, help, None, prometheus_client::metrics::TypedMetric::metric_type(&counter))?;
+            for (controller, stats) in &controllers {
+                ConstCounter::new(read(stats)).encode(family.encode_family(&[("controller", *controller)])?)?;
+            }
+        }
+        let Some(watches) = self.metrics.watches.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return Ok(()) };
+        let kind = prometheus_client::metrics::MetricType::Gauge;
+        let mut family = encoder.encode_descriptor("watch_age_seconds", "Time since a watch was last heard of", None, kind)?;
+        for freshness in watches.freshness() {
+            ConstGauge::new(freshness.age().as_secs_f64()).encode(family.encode_family(&[("watch", freshness.name())])?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! The snapshot for the planner: custom resources, claims and the validator's lists, put together without judging them.
+
+mod chutes;
+mod servers;
+mod setbacks;
+
+use std::collections::BTreeMap;
+
+use crd::chute_deployment::Phase;
+use crd::ChuteDeployment;
+use gepetto::Snapshot;
+use gepetto::snapshot::{Deployment, Source, Sources, Stage};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use protocol::ids::{DeploymentId, GpuUuid, Ss58};
+use store::Claim;
+
+use crate::validator_view::View;
+use crate::{Context, Result};
+
+pub use setbacks::setbacks;
+
+/// What of the snapshot comes from the ledger; the same for all validators.
+pub struct Ledgered {
+    /// Who holds which GPU.
+    pub claims: Vec<Claim>,
+    /// The latest deployments, newest first.
+    pub recent: Vec<store::Deployment>,
+    /// When it was read.
+    pub as_of: Timestamp,
+}
+
+/// So many deployments are looked at for launches that failed lately.
+const RECENT: u32 = 500;
+
+impl Ledgered {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn read(ctx: &Context) -> Result<Self> {
+        let as_of = Timestamp::now();
+        Ok(Self { claims: ctx.store.open_claims().await?, recent: ctx.store.deployments_recent(RECENT).await?, as_of })
+    }
+}
+
+/// The snapshot of one validator's part of the fleet.
+#[must_use]
+pub fn snapshot(ctx: &Context, validator: &Ss58, view: &View, ledgered: &Ledgered, now: Timestamp) -> Snapshot {
+    let claims: BTreeMap<&GpuUuid, &DeploymentId> = ledgered.claims.iter().map(|c| (&c.gpu, &c.deployment)).collect();
+    let deployments = deployments(ctx, validator, &claims);
+    let fresh = ctx.watches.fresh(ctx.timing.oldest_watch);
+    let all_decoded = ctx.watches.deployments.undecodable().is_empty();
+    let sources = Sources {
+        resources: Source { as_of: fresh.then_some(now), complete: all_decoded },
+        claims: Source::complete(ledgered.as_of),
+        chutes: view.chutes_source(),
+        instances: view.instances_source(),
+        nodes: view.nodes_source(),
+        oldest: ctx.timing.oldest_list,
+    };
+    Snapshot {
+        now,
+        sources,
+        servers: servers::servers(ctx, validator, view, &claims, &deployments, now),
+        chutes: chutes::chutes(ctx, validator, view),
+        deployments,
+        setbacks: setbacks(&ledgered.recent, validator),
+    }
+}
+
+fn deployments(ctx: &Context, validator: &Ss58, claims: &BTreeMap<&GpuUuid, &DeploymentId>) -> Vec<Deployment> {
+    let mut found: Vec<Deployment> = ctx
+        .watches
+        .deployments
+        .all()
+        .iter()
+        .filter(|object| object.spec.validator == *validator)
+        .filter_map(|object| deployment(object, claims))
+        .collect();
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    found
+}
+
+/// Ended ones are left out, and so are those that gave their GPUs back and only wait for their Service to go.
+fn deployment(object: &ChuteDeployment, claims: &BTreeMap<&GpuUuid, &DeploymentId>) -> Option<Deployment> {
+    let spec = &object.spec;
+    let phase = object.status.as_ref().and_then(|status| status.phase).unwrap_or(Phase::Pending);
+    let ending = phase == Phase::Stopping || spec.run_state == crd::chute_deployment::RunState::Stopped;
+    let holds = spec.gpus.iter().any(|gpu| claims.get(gpu).is_some_and(|holder| **holder == spec.deployment_id));
+    if phase.is_terminal() || (ending && !holds) {
+        return None;
+    }
+    let stage = match phase {
+        _ if ending => Stage::Ending,
+        Phase::Active => Stage::Active,
+        _ => Stage::Launching,
+    };
+    Some(Deployment {
+        id: spec.deployment_id.clone(),
+        chute: spec.chute.id.clone(),
+        version: spec.chute.version.clone(),
+        server: spec.server.clone(),
+        gpus: spec.gpus.clone(),
+        stage,
+        created_at: object.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |at| at.0),
+    })
+}

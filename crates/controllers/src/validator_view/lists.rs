@@ -1,0 +1,168 @@
+//! What the validator said, and what follows from it. Pure: lists go in, findings come out.
+//!
+//! Presence needs one row of any list. Absence needs two complete lists in a row, and the inventory as the second side.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gepetto::snapshot::Source;
+use jiff::Timestamp;
+use protocol::dto::{ChuteRow, InstanceRow, InventoryRow, NodeRow};
+use protocol::ids::{ChuteId, ConfigId, GpuUuid, InstanceId};
+use validator::Listing;
+
+/// What the validator said last, list by list.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Chutes on offer.
+    pub chutes: BTreeMap<ChuteId, ChuteRow>,
+    /// Our instances.
+    pub instances: BTreeMap<InstanceId, InstanceRow>,
+    /// Our GPUs.
+    pub nodes: BTreeMap<GpuUuid, NodeRow>,
+    /// GPUs that hold an instance.
+    pub inventory: BTreeMap<GpuUuid, InventoryRow>,
+    chutes_read: Source,
+    instances_read: Source,
+    nodes_read: Source,
+    inventory_read: Source,
+    /// The two latest complete lists, the later one first.
+    instance_lists: Vec<InstanceList>,
+    node_lists: Vec<(Timestamp, BTreeSet<GpuUuid>)>,
+    instance_seen: BTreeMap<InstanceId, Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+struct InstanceList {
+    as_of: Timestamp,
+    ids: BTreeSet<InstanceId>,
+    configs: BTreeSet<ConfigId>,
+}
+
+impl View {
+    /// Takes a list of chutes.
+    pub fn chutes(&mut self, listing: Listing<ChuteRow>) {
+        self.chutes_read = read(&self.chutes_read, &listing);
+        if listing.completeness.is_complete() {
+            self.chutes.clear();
+        }
+        self.chutes.extend(listing.items.into_iter().map(|row| (row.chute_id.clone(), row)));
+    }
+
+    /// Takes a list of instances.
+    pub fn instances(&mut self, listing: Listing<InstanceRow>) {
+        self.instances_read = read(&self.instances_read, &listing);
+        let as_of = listing.as_of;
+        // A row that could not be read is somebody we cannot name: such a list proves nobody's absence.
+        if listing.completeness.is_complete() && listing.bad_rows == 0 {
+            let list = InstanceList {
+                as_of,
+                ids: listing.items.iter().map(|row| row.instance_id.clone()).collect(),
+                configs: listing.items.iter().filter_map(|row| row.config_id.clone()).collect(),
+            };
+            self.instances.retain(|id, _| list.ids.contains(id));
+            self.instance_lists.insert(0, list);
+            self.instance_lists.truncate(2);
+        }
+        for row in listing.items {
+            self.instance_seen.insert(row.instance_id.clone(), as_of);
+            self.instances.insert(row.instance_id.clone(), row);
+        }
+        let oldest = self.instance_lists.last().map_or(Timestamp::MIN, |list| list.as_of);
+        let listed = &self.instances;
+        self.instance_seen.retain(|id, seen| listed.contains_key(id) || *seen >= oldest);
+    }
+
+    /// Takes a list of GPUs.
+    pub fn nodes(&mut self, listing: Listing<NodeRow>) {
+        self.nodes_read = read(&self.nodes_read, &listing);
+        if listing.completeness.is_complete() && listing.bad_rows == 0 {
+            self.nodes.clear();
+            let ids = listing.items.iter().map(|row| row.uuid.clone()).collect();
+            self.node_lists.insert(0, (listing.as_of, ids));
+            self.node_lists.truncate(2);
+        }
+        self.nodes.extend(listing.items.into_iter().map(|row| (row.uuid.clone(), row)));
+    }
+
+    /// Takes the inventory.
+    pub fn inventory(&mut self, listing: Listing<InventoryRow>) {
+        self.inventory_read = read(&self.inventory_read, &listing);
+        if listing.completeness.is_complete() && listing.bad_rows == 0 {
+            self.inventory.clear();
+        }
+        self.inventory.extend(listing.items.into_iter().map(|row| (row.gpu_id.clone(), row)));
+    }
+
+    /// How far the list of chutes can be trusted.
+    #[must_use]
+    pub fn chutes_source(&self) -> Source {
+        self.chutes_read
+    }
+
+    /// How far instances and inventory together can be trusted.
+    #[must_use]
+    pub fn instances_source(&self) -> Source {
+        Source {
+            as_of: self.instances_read.as_of.min(self.inventory_read.as_of),
+            complete: self.instances_read.complete && self.inventory_read.complete,
+        }
+    }
+
+    /// How far the list of GPUs can be trusted.
+    #[must_use]
+    pub fn nodes_source(&self) -> Source {
+        self.nodes_read
+    }
+
+    /// The instance that was made with a launch config.
+    #[must_use]
+    pub fn by_config(&self, config: &ConfigId) -> Option<&InstanceRow> {
+        self.instances.values().find(|row| row.config_id.as_ref() == Some(config))
+    }
+
+    /// Whether the validator holds nothing of this deployment, by two complete lists and the inventory, all asked for after
+    /// `since`. Returns the moment of the oldest of them.
+    #[must_use]
+    pub fn clear_since(&self, held: &Held<'_>, since: Timestamp) -> Option<Timestamp> {
+        let [later, earlier] = self.instance_lists.as_slice() else { return None };
+        let absent = |list: &InstanceList| {
+            held.instance.is_none_or(|id| !list.ids.contains(id)) && held.config.is_none_or(|id| !list.configs.contains(id))
+        };
+        let seen = held.instance.and_then(|id| self.instance_seen.get(id)).copied();
+        let inventory = self.inventory_read.as_of.filter(|_| self.inventory_read.complete)?;
+        let oldest = earlier.as_of.min(inventory);
+        let proven = absent(later)
+            && absent(earlier)
+            && oldest > since
+            && seen.is_none_or(|seen| seen < earlier.as_of)
+            && held.gpus.iter().all(|gpu| !self.inventory.contains_key(gpu));
+        proven.then_some(oldest)
+    }
+
+    /// Whether the validator does not know a GPU, by two complete lists asked for after `since`.
+    #[must_use]
+    pub fn node_absent_since(&self, gpu: &GpuUuid, since: Timestamp) -> bool {
+        let [(_, later), (as_of, earlier)] = self.node_lists.as_slice() else { return false };
+        *as_of > since && !later.contains(gpu) && !earlier.contains(gpu) && !self.nodes.contains_key(gpu)
+    }
+}
+
+/// What a deployment may hold at the validator.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    /// Its instance, once known.
+    pub instance: Option<&'a InstanceId>,
+    /// Its launch config, once known.
+    pub config: Option<&'a ConfigId>,
+    /// Its GPUs.
+    pub gpus: &'a [GpuUuid],
+}
+
+/// An incomplete answer makes what was read before no worse, but the source stays as old as its last complete answer.
+fn read<T>(before: &Source, listing: &Listing<T>) -> Source {
+    if listing.completeness.is_complete() { Source::complete(listing.as_of) } else { *before }
+}
+
+#[cfg(test)]
+#[path = "lists_tests.rs"]
+mod tests;

@@ -1,0 +1,99 @@
+use super::*;
+use std::collections::BTreeSet;
+use validator::Completeness;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn listing<T>(items: Vec<T>, second: i64, complete: bool) -> Listing<T> {
+    let completeness = if complete { Completeness::Complete } else { Completeness::Unknown("cut".into()) };
+    Listing { items, completeness, bad_rows: 0, bad_ids: BTreeSet::new(), as_of: at(second) }
+}
+
+fn instance() -> InstanceRow {
+    serde_json::from_value(serde_json::json!({"instance_id": "i1", "chute_id": "c1", "config_id": "cfg1"})).unwrap()
+}
+
+fn gpu() -> GpuUuid {
+    "0123456789abcdef0123456789abcdef".parse().unwrap()
+}
+
+fn occupied() -> InventoryRow {
+    serde_json::from_value(serde_json::json!({"gpu_id": gpu()})).unwrap()
+}
+
+fn clear(view: &View, since: i64) -> bool {
+    let (instance, config) = ("i1".parse().unwrap(), "cfg1".parse().unwrap());
+    let gpus = [gpu()];
+    view.clear_since(&Held { instance: Some(&instance), config: Some(&config), gpus: &gpus }, at(since)).is_some()
+}
+
+#[test]
+fn absence_takes_two_complete_lists_and_the_inventory() {
+    let mut view = View::default();
+    view.instances(listing(vec![instance()], 10, true));
+    view.inventory(listing(vec![occupied()], 10, true));
+    assert!(!clear(&view, 0));
+    view.instances(listing(vec![], 20, true));
+    assert!(!clear(&view, 0), "one list");
+    view.instances(listing(vec![], 30, true));
+    assert!(!clear(&view, 0), "the inventory still has the GPU");
+    view.inventory(listing(vec![], 30, true));
+    assert!(clear(&view, 0));
+    assert!(!clear(&view, 20), "a list that is not younger than the question proves nothing");
+}
+
+#[test]
+fn a_partial_list_never_deletes() {
+    let mut view = View::default();
+    view.instances(listing(vec![instance()], 10, true));
+    view.inventory(listing(vec![], 10, true));
+    for second in [20, 30, 40] {
+        view.instances(listing(vec![], second, false));
+    }
+    assert!(!clear(&view, 0));
+    assert!(view.by_config(&"cfg1".parse().unwrap()).is_some());
+}
+
+#[test]
+fn a_partial_list_that_names_it_beats_complete_lists_before() {
+    let mut view = View::default();
+    view.inventory(listing(vec![], 50, true));
+    view.instances(listing(vec![], 20, true));
+    view.instances(listing(vec![], 30, true));
+    assert!(clear(&view, 0));
+    view.instances(listing(vec![instance()], 40, false));
+    assert!(!clear(&view, 0));
+}
+
+#[test]
+fn a_list_with_an_unreadable_row_proves_nobodys_absence() {
+    let mut view = View::default();
+    view.inventory(listing(vec![], 50, true));
+    for second in [20, 30] {
+        view.instances(Listing { bad_rows: 1, ..listing(vec![], second, true) });
+    }
+    assert!(!clear(&view, 0));
+}
+
+#[test]
+fn a_source_stays_as_old_as_its_last_complete_answer() {
+    let mut view = View::default();
+    view.instances(listing(vec![], 10, true));
+    view.inventory(listing(vec![], 12, true));
+    view.instances(listing(vec![], 20, false));
+    assert_eq!(view.instances_source(), Source::complete(at(10)));
+}
+
+#[test]
+fn a_gpu_is_gone_after_two_complete_lists() {
+    let mut view = View::default();
+    let node: NodeRow = serde_json::from_value(serde_json::json!({"uuid": gpu()})).unwrap();
+    view.nodes(listing(vec![node], 10, true));
+    view.nodes(listing(vec![], 20, true));
+    assert!(!view.node_absent_since(&gpu(), at(0)));
+    view.nodes(listing(vec![], 30, true));
+    assert!(view.node_absent_since(&gpu(), at(0)));
+    assert!(!view.node_absent_since(&gpu(), at(20)));
+}

@@ -1,0 +1,391 @@
+//! The realizer of one server: its watches, and one pass over one deployment.
+
+use crate::{
+    Orphan,
+    config::RealizeConfig,
+    decide::{Input, Step, Wanted, decide},
+    execute::{Hands, Outcome},
+    memory::Memory,
+    observe::{Holder, Seen, SeenJob, SeenPod, SeenService, job_devices, pod_devices, prune_job, prune_pod},
+    orphans, report,
+};
+use cluster::{
+    call::bounded,
+    controller::{self, Action, Options, Request, Stats, on_touch, on_wake},
+    watch::{Freshness, ObjectRef, WatchHandle, WatchOptions, source, source_pruned},
+};
+use crd::{
+    ChuteDeployment, annotations,
+    chute_deployment::{ChuteDeploymentSpec, Phase, RunState, Workload, WorkloadState},
+    gpu_server::GpuHealth,
+};
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        batch::v1::Job,
+        core::v1::{Namespace, Pod, Service},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{Api, ResourceExt as _, api::PostParams};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Mutex, time::Instant};
+use tokio_stream::wrappers::WatchStream;
+use tokio_util::sync::CancellationToken;
+use workload::{TokenDelivery, names};
+
+/// Steps of one pass; more than any way through takes.
+const MOST_STEPS: usize = 12;
+/// A look at everything, though nothing changed.
+const RESYNC: Duration = Duration::from_secs(300);
+/// Older knowledge of the node is no ground for putting a pod on its GPUs.
+const FRESH: Duration = Duration::from_secs(300);
+const CONCURRENCY: usize = 8;
+
+/// Why a pass failed; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PassError {
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    #[error("the node cluster was not heard for {0:?}; nothing is launched until it is")]
+    Blind(Duration),
+    #[error("the pass came to no end; last step {0:?}")]
+    Endless(Option<Step>),
+}
+
+/// Makes the deployments of one server real. Must be made inside a tokio runtime; watches begin at once.
+pub struct Realizer {
+    config: RealizeConfig,
+    hands: Hands,
+    deployments: WatchHandle<ChuteDeployment>,
+    jobs: WatchHandle<Job>,
+    pods: WatchHandle<Pod>,
+    services: WatchHandle<Service>,
+    reports: Api<ChuteDeployment>,
+    memory: Memory,
+    /// Held from the look at the GPUs to the creation of the Job: two launches never both find a GPU free.
+    launching: Mutex<()>,
+    options: Options,
+}
+
+impl Realizer {
+    /// Begins to watch.
+    #[must_use]
+    pub fn new(config: RealizeConfig) -> Arc<Self> {
+        let hands = Hands::new(&config);
+        let reports: Api<ChuteDeployment> = Api::namespaced(config.control.clone(), &crd::node_namespace(config.server.as_str()));
+        let ours = || WatchOptions::default().labels(names::CHUTES);
+        Arc::new(Self {
+            deployments: source(reports.clone(), WatchOptions::default()),
+            jobs: source_pruned(hands.jobs.clone(), ours(), prune_job),
+            pods: source_pruned(hands.pods.clone(), ours(), prune_pod),
+            services: source(hands.services.clone(), ours()),
+            hands,
+            reports,
+            memory: Memory::default(),
+            launching: Mutex::new(()),
+            options: Options::new("realize", CONCURRENCY),
+            config,
+        })
+    }
+
+    /// Works until `shutdown`. Running chutes stay as they are.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let prepared = async {
+            self.prepare().await;
+            tokio::join!(self.jobs.ready(), self.pods.ready(), self.services.ready());
+        };
+        tokio::select! {
+            () = prepared => {}
+            () = shutdown.cancelled() => return,
+        }
+        let owner = |meta: &ObjectMeta, this: &Self| names::deployment_of(meta.labels.as_ref()).map(|id| this.key(&id));
+        let with_waiting = {
+            let this = Arc::clone(&self);
+            // Whatever happens to a pod or Job may free a GPU that somebody waits for.
+            move |meta: &ObjectMeta| {
+                let waiting = this.memory.waiting().into_iter().map(|id| this.key(&id));
+                waiting.chain(owner(meta, &this)).collect::<Vec<_>>()
+            }
+        };
+        let of_service = {
+            let this = Arc::clone(&self);
+            move |service: &Service| owner(&service.metadata, &this).into_iter().collect::<Vec<_>>()
+        };
+        let also = with_waiting.clone();
+        let triggers = vec![
+            on_touch(&self.jobs, move |job: &Job| also(&job.metadata)),
+            on_touch(&self.pods, move |pod: &Pod| with_waiting(&pod.metadata)),
+            on_touch(&self.services, of_service),
+            on_wake(WatchStream::from_changes(self.config.gpu_health.clone())),
+        ];
+        let this = Arc::clone(&self);
+        let pass = move |request| {
+            let this = Arc::clone(&this);
+            async move { this.pass(request).await }
+        };
+        controller::run(self.options.clone(), self.deployments.clone(), triggers, pass, shutdown).await;
+    }
+
+    /// What stands on the node without a ChuteDeployment; nothing at all while any of the four watches is too old to tell.
+    #[must_use]
+    pub fn list_orphans(&self) -> Option<Vec<Orphan>> {
+        let fresh = self.freshness().iter().all(|freshness| freshness.within(FRESH));
+        // A deployment that cannot be decoded would look like none.
+        let whole = self.deployments.undecodable().is_empty();
+        (fresh && whole).then(|| orphans::find(&self.deployments.all(), &self.jobs.all(), &self.services.all(), &self.pods.all()))
+    }
+
+    /// How old the knowledge is: of deployments, Jobs, pods and Services.
+    #[must_use]
+    pub fn freshness(&self) -> [Freshness; 4] {
+        [self.deployments.freshness.clone(), self.jobs.freshness.clone(), self.pods.freshness.clone(), self.services.freshness.clone()]
+    }
+
+    /// Counters for metrics.
+    #[must_use]
+    pub fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.options.stats)
+    }
+
+    fn key(&self, id: &protocol::ids::DeploymentId) -> ObjectRef<ChuteDeployment> {
+        ObjectRef::new(&crd::chute_deployment::resource_name(id)).within(&crd::node_namespace(self.config.server.as_str()))
+    }
+
+    /// Makes the namespace of the workloads, on a cluster of the server's own where we may.
+    async fn prepare(&self) {
+        if self.config.profile.token != TokenDelivery::Copied {
+            return;
+        }
+        let api: Api<Namespace> = Api::all(self.config.node.clone());
+        let name = &self.config.profile.namespace;
+        loop {
+            let made: cluster::Result<()> = async {
+                if cluster::call::get_opt(&api, name).await?.is_none() {
+                    let namespace =
+                        Namespace { metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() }, ..Namespace::default() };
+                    bounded(&format!("creating Namespace {name}"), api.create(&PostParams::default(), &namespace)).await?;
+                }
+                Ok(())
+            }
+            .await;
+            match made {
+                Ok(()) => return,
+                Err(error) if error.is_already_exists() => return,
+                // Who may not read namespaces was given one that exists.
+                Err(error) if error.is_forbidden() => return,
+                Err(error) => tracing::warn!(%error, "the node cluster cannot be prepared yet"),
+            }
+            tokio::time::sleep(cluster::backoff::jittered(Duration::from_secs(5))).await;
+        }
+    }
+
+    async fn pass(&self, request: Request<ChuteDeployment>) -> Result<Action, PassError> {
+        let Some(deployment) = request.object else {
+            if let Ok(id) = request.key.name.parse() {
+                self.memory.forget(&id);
+            }
+            return Ok(Action::Await);
+        };
+        if deployment.spec.server != self.config.server {
+            tracing::warn!(deployment = request.key.name, server = %deployment.spec.server, "a deployment of another server is left alone");
+            return Ok(Action::Await);
+        }
+        let spec = &deployment.spec;
+        let reported = deployment.status.as_ref().and_then(|status| status.workload.as_ref());
+        let refusal = workload::check(spec).err();
+        let wanted = wanted(&deployment);
+        let prior = self.memory.prior(&spec.deployment_id, reported);
+        let mut seen = self.observe(spec);
+        let mut step = None;
+        for _ in 0..MOST_STEPS {
+            let input = Input {
+                wanted,
+                refusal: refusal.as_ref(),
+                prior: prior.as_ref(),
+                seen: &seen,
+                deadlines: self.config.deadlines,
+                now: Timestamp::now(),
+            };
+            let decision = decide(&input);
+            let Some(next) = decision.step else {
+                let again = decision.again.and_then(|again| Duration::try_from(again).ok()).unwrap_or(RESYNC).min(RESYNC);
+                if let Some(report) = decision.report {
+                    self.say(&deployment, reported, report).await?;
+                }
+                return Ok(Action::Requeue(again.max(Duration::from_millis(200))));
+            };
+            tracing::info!(deployment = request.key.name, step = ?next, "realizing");
+            step = Some(next.clone());
+            match self.execute(&deployment, next, &mut seen).await? {
+                Outcome::Done => {}
+                Outcome::Refused { reason, message } => {
+                    let report = self.outcome(&prior, &seen, WorkloadState::Failed, &reason, &message);
+                    self.say(&deployment, reported, report).await?;
+                    return Ok(Action::Requeue(RESYNC));
+                }
+                Outcome::Later { reason, message, after } => {
+                    let report = self.outcome(&prior, &seen, WorkloadState::Waiting, reason, &message);
+                    self.say(&deployment, reported, report).await?;
+                    return Ok(Action::Requeue(after));
+                }
+            }
+        }
+        Err(PassError::Endless(step))
+    }
+
+    async fn execute(&self, deployment: &ChuteDeployment, step: Step, seen: &mut Seen) -> Result<Outcome, PassError> {
+        let spec = &deployment.spec;
+        let launching = matches!(step, Step::CreateJob { .. });
+        let _alone = if launching { Some(self.launching.lock().await) } else { None };
+        if launching {
+            let age = self.pods.freshness.age().max(self.jobs.freshness.age());
+            if age > FRESH {
+                return Err(PassError::Blind(age));
+            }
+            seen.held = self.held(spec);
+            if !seen.held.is_empty() {
+                return Ok(Outcome::Done);
+            }
+        }
+        let outcome = self.hands.execute(&self.config, deployment, step, seen).await?;
+        match &seen.job {
+            Some(job) if launching => self.memory.made(&spec.deployment_id, job.clone(), spec.gpus.clone()),
+            None if seen.confirmed_gone => self.memory.unmade(&spec.deployment_id),
+            _ => {}
+        }
+        Ok(outcome)
+    }
+
+    fn observe(&self, spec: &ChuteDeploymentSpec) -> Seen {
+        let (namespace, id) = (self.config.profile.namespace.as_str(), &spec.deployment_id);
+        let mine = |pod: &&Arc<Pod>| names::deployment_of(pod.metadata.labels.as_ref()).as_ref() == Some(id);
+        let mut pods: Vec<SeenPod> = self.pods.all().iter().filter(mine).filter_map(|pod| SeenPod::of(pod)).collect();
+        pods.sort_by(|a, b| (a.created, &a.uid).cmp(&(b.created, &b.uid)));
+        let health = self.config.gpu_health.borrow();
+        let lost = spec.gpus.iter().filter(|gpu| health.get(*gpu) == Some(&GpuHealth::Lost)).cloned().collect();
+        drop(health);
+        let mut seen = Seen {
+            service: self.services.get(namespace, &names::service(id)).and_then(|service| SeenService::of(&service)),
+            job: self.jobs.get(namespace, &names::job(id)).and_then(|job| SeenJob::of(&job)),
+            pods,
+            held: Vec::new(),
+            lost,
+            confirmed_gone: false,
+            secret_gone: false,
+        };
+        self.memory.complete(id, &mut seen, Timestamp::now());
+        if seen.job.is_none() {
+            seen.held = self.held(spec);
+        }
+        seen
+    }
+
+    /// Who else holds GPUs of this deployment: living pods, unfinished Jobs, and Jobs just made that no cache shows yet.
+    fn held(&self, spec: &ChuteDeploymentSpec) -> Vec<Holder> {
+        let me = &spec.deployment_id;
+        let other = |meta: &ObjectMeta| names::deployment_of(meta.labels.as_ref()).as_ref() != Some(me);
+        let pods = self.pods.all().into_iter().filter(|pod| other(&pod.metadata)).map(|pod| (pod.name_any(), pod_devices(&pod)));
+        let jobs = self.jobs.all().into_iter().filter(|job| other(&job.metadata)).map(|job| (job.name_any(), job_devices(&job)));
+        let seen = pods.chain(jobs).flat_map(|(by, devices)| {
+            let held = spec.gpus.iter().filter(move |gpu| devices.holds(gpu));
+            held.map(move |gpu| Holder { gpu: gpu.clone(), by: by.clone() })
+        });
+        seen.chain(self.memory.held(me, &spec.gpus)).collect()
+    }
+
+    fn outcome(&self, prior: &Option<Workload>, seen: &Seen, state: WorkloadState, reason: &str, message: &str) -> Workload {
+        let mut workload = prior.clone().unwrap_or(Workload {
+            state,
+            reason: None,
+            message: None,
+            job_uid: None,
+            pod_uid: None,
+            pod_name: None,
+            node_ports: Vec::new(),
+            exit_code: None,
+        });
+        workload.state = state;
+        workload.reason = Some(reason.to_owned());
+        workload.message = Some(report::short(message));
+        if let Some(ports) = seen.service.as_ref().and_then(|service| service.node_ports.clone()) {
+            workload.node_ports = ports;
+        }
+        workload
+    }
+
+    /// Writes the report if it changed.
+    async fn say(&self, deployment: &ChuteDeployment, reported: Option<&Workload>, report: Workload) -> Result<(), PassError> {
+        let id = &deployment.spec.deployment_id;
+        self.memory.waits(id, report.state == WorkloadState::Waiting);
+        if !self.memory.say(id, &report, reported, Instant::now()) {
+            return Ok(());
+        }
+        match report::write(&self.reports, &self.config.manager, &deployment.name_any(), &report).await {
+            Ok(()) => {
+                self.memory.written(id, report, Instant::now());
+                Ok(())
+            }
+            // The resource is gone; so is its reader.
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn wanted(deployment: &ChuteDeployment) -> Wanted {
+    let phase = deployment.status.as_ref().and_then(|status| status.phase);
+    if deployment.spec.run_state == RunState::Stopped || deployment.metadata.deletion_timestamp.is_some() {
+        let released = deployment.annotations().get(annotations::RELEASE).is_some_and(|value| value == "true");
+        return Wanted::Stop { release: released || phase.is_some_and(Phase::is_terminal) };
+    }
+    Wanted::Run {
+        // A wish that this release does not understand launches nothing and ends nothing.
+        granted: deployment.spec.run_state == RunState::Running && matches!(phase, Some(Phase::Granted | Phase::Starting)),
+        claimed: matches!(phase, Some(Phase::Claimed | Phase::Verified | Phase::Active)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn deployment(run_state: &str, phase: Option<&str>, release: bool) -> ChuteDeployment {
+        let annotations = if release { json!({"gepetto.fleet/release": "true"}) } else { json!({}) };
+        serde_json::from_value(json!({
+            "apiVersion": "gepetto.fleet/v1alpha1", "kind": "ChuteDeployment",
+            "metadata": {"name": "d", "annotations": annotations},
+            "spec": {
+                "deploymentId": "3f0f9f9e-0b1a-4c5d-8e7f-112233445566", "server": "gpu-0", "nodeName": "gpu-0",
+                "validator": "5Df8xCSkGWk9VWU2QeWXDLn2p7zebV58TsFWxfhs8VRbARFj",
+                "chute": {"id": "c", "version": "v", "name": "n", "refStr": "a:b"},
+                "gpuCount": 1, "gpus": ["0123abcd0123012301230123456789ab"], "address": "a", "image": "i",
+                "resources": {"cpu": 1, "memoryGib": 1, "diskGib": 1}, "cache": {"maxAgeDays": 1, "maxSizeGb": 1}, "runState": run_state,
+            },
+            "status": {"phase": phase},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_wanted_follows_from_run_state_phase_and_release() {
+        let run = |granted, claimed| Wanted::Run { granted, claimed };
+        let stop = |release| Wanted::Stop { release };
+        let table = [
+            ("Running", None, false, run(false, false)),
+            ("Running", Some("Pending"), false, run(false, false)),
+            ("Running", Some("Granted"), false, run(true, false)),
+            ("Running", Some("Starting"), false, run(true, false)),
+            ("Running", Some("Active"), false, run(false, true)),
+            ("Running", Some("Granted"), true, run(true, false)),
+            ("Hibernating", Some("Granted"), false, run(false, false)),
+            ("Stopped", Some("Active"), false, stop(false)),
+            ("Stopped", Some("Stopping"), true, stop(true)),
+            ("Stopped", Some("Failed"), false, stop(true)),
+        ];
+        for (run_state, phase, release, expected) in table {
+            assert_eq!(wanted(&deployment(run_state, phase, release)), expected, "{run_state} {phase:?} {release}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Agents buying tokens.
+
+use super::world::{World, hotkey, over};
+use crate::fixtures;
+use protocol::key::Keypair;
+use serde_json::json;
+
+fn pin(world: &World, key: &Keypair) -> String {
+    let address = key.address().clone();
+    world.script.edit(|view| fixtures::edit_server(view, |server| server.spec.driver.agent.as_mut().unwrap().node_key = address.clone()));
+    json!({ "node_key": address }).to_string()
+}
+
+#[tokio::test]
+async fn the_pinned_node_key_buys_a_token_over_tls_only() {
+    let (world, key) = (World::start().await, Keypair::generate());
+    let body = pin(&world, &key);
+    let reply = world.send(world.tls, "POST", "/nodes/gpu-1/token", over(&key, &body), Some(&body)).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(
+        reply.json(),
+        json!({ "token": "t0ken", "expires_at": fixtures::now().to_string(), "api_server": "https://control:6443", "ca_pem": "K8S CA", "namespace": "chutes-node-gpu-1" })
+    );
+    let plain = world.send(world.plain, "POST", "/nodes/gpu-1/token", over(&key, &body), Some(&body)).await;
+    assert_eq!(plain.status, 403);
+    assert!(plain.detail().contains("TLS"));
+}
+
+#[tokio::test]
+async fn nobody_else_buys_one_and_is_told_why() {
+    let (world, key) = (World::start().await, Keypair::generate());
+    let body = pin(&world, &key);
+    let token = async |path: &str, key: &Keypair, body: &str| world.send(world.tls, "POST", path, over(key, body), Some(body)).await;
+    // Another node's key, and even the hotkey itself.
+    assert_eq!(token("/nodes/gpu-1/token", &Keypair::generate(), &body).await.status, 401);
+    assert_eq!(token("/nodes/gpu-1/token", &hotkey(), &body).await.status, 401);
+    let unknown = token("/nodes/gpu-9/token", &key, &body).await;
+    assert_eq!(unknown.status, 403);
+    assert!(unknown.detail().contains("add-node"), "{}", unknown.text);
+    let mismatch = json!({ "node_key": hotkey().address() }).to_string();
+    assert_eq!(token("/nodes/gpu-1/token", &key, &mismatch).await.status, 403);
+    world.script.edit(|view| fixtures::edit_server(view, |server| server.spec.driver.agent = None));
+    assert_eq!(token("/nodes/gpu-1/token", &key, &body).await.status, 403);
+    assert!(world.script.calls().is_empty(), "{:?}", world.script.calls());
+}
+
+#[tokio::test]
+async fn a_request_is_good_for_one_token_and_too_many_are_429() {
+    let (world, key) = (World::start().await, Keypair::generate());
+    let body = pin(&world, &key);
+    let headers = over(&key, &body);
+    assert_eq!(world.send(world.tls, "POST", "/nodes/gpu-1/token", headers.clone(), Some(&body)).await.status, 200);
+    assert_eq!(world.send(world.tls, "POST", "/nodes/gpu-1/token", headers, Some(&body)).await.status, 401);
+    let mut statuses = Vec::new();
+    for _ in 0..8 {
+        statuses.push(world.send(world.tls, "POST", "/nodes/gpu-1/token", over(&key, &body), Some(&body)).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429, 429]);
+}

@@ -1,0 +1,63 @@
+//! The report behind `chutes-miner status`: problems first, each with the command that helps. Pure.
+
+mod deployments;
+mod gepetto;
+mod ledger;
+mod problems;
+mod servers;
+mod validators;
+
+use crate::{
+    ports::{
+        fleet::{Source, View},
+        ledger::{LedgerDown, Sums},
+    },
+    rows::wire,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub use deployments::Deployments;
+pub use gepetto::Gepetto;
+pub use ledger::LedgerReport;
+pub use problems::{Problem, Severity};
+pub use servers::{IdleGpu, ServerLine};
+pub use validators::ValidatorLine;
+
+/// Everything a person wants to know first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Version of this shape; grows only when a field changes its meaning.
+    pub version: u32,
+    /// When the report was made.
+    pub at: String,
+    /// What is wrong, worst first.
+    pub problems: Vec<Problem>,
+    /// The servers.
+    pub servers: Vec<ServerLine>,
+    /// The deployments, by phase.
+    pub deployments: Deployments,
+    /// The links to the validators.
+    pub validators: Vec<ValidatorLine>,
+    /// The strategy.
+    pub gepetto: Gepetto,
+    /// Sums of the ledger, if Postgres answered.
+    pub ledger: LedgerReport,
+    /// How old each source of this report is.
+    pub sources: Vec<Source>,
+}
+
+/// Makes the report.
+#[must_use]
+pub fn report(view: &View, sums: Result<Sums, LedgerDown>, now: Timestamp) -> Report {
+    let idle_now = sums.as_ref().map(|sums| sums.idle_now.clone()).unwrap_or_default();
+    let servers = servers::lines(view, &idle_now, now);
+    let validators = validators::lines(view);
+    let gepetto = gepetto::of(view);
+    let ledger = ledger::of(sums);
+    let problems = problems::find(view, &servers, &validators, &gepetto, &ledger);
+    Report { version: 1, at: wire(now), problems, servers, deployments: deployments::of(view, now), validators, gepetto, ledger, sources: view.sources.clone() }
+}
+
+#[cfg(test)]
+mod tests;
