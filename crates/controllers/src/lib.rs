@@ -11,10 +11,10 @@ pub mod executor;
 pub mod gepetto_policy;
 pub mod gpu_server;
 pub mod leader;
-mod ledger;
+pub mod ledger;
 mod metrics;
 mod patch;
-mod remote;
+pub mod remote;
 pub mod snapshot;
 mod timing;
 pub mod validator;
@@ -24,3 +24,6 @@ pub use context::{Context, MANAGER, Outlook, Watches};
 pub use error::{Error, Result};
 pub use metrics::Metrics;
 pub use timing::Timing;
+
+/// The namespace of the operator's Lease and of everything that is not a server's own.
+pub use crd::FLEET_NAMESPACE;

@@ -11,6 +11,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::context::Watches;
@@ -110,15 +111,14 @@ impl Collector for Looks {
             ("reconcile_failures", "Failed reconciles by controller", Stats::failures),
         ];
         for (name, help, read) in counters {
-            let counter = ConstCounter::new(0u64);
-            let mut family = encoder.encode_descriptor(name, help, None, prometheus_client::metrics::TypedMetric::metric_type(&counter))?;
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (controller, stats) in &controllers {
                 ConstCounter::new(read(stats)).encode(family.encode_family(&[("controller", *controller)])?)?;
             }
         }
         let Some(watches) = self.metrics.watches.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return Ok(()) };
-        let kind = prometheus_client::metrics::MetricType::Gauge;
-        let mut family = encoder.encode_descriptor("watch_age_seconds", "Time since a watch was last heard of", None, kind)?;
+        let help = "Time since a watch was last heard of";
+        let mut family = encoder.encode_descriptor("watch_age_seconds", help, None, MetricType::Gauge)?;
         for freshness in watches.freshness() {
             ConstGauge::new(freshness.age().as_secs_f64()).encode(family.encode_family(&[("watch", freshness.name())])?)?;
         }

@@ -16,7 +16,7 @@ use crate::context::MANAGER;
 ///
 /// # Errors
 /// A conflict if somebody did: look again.
-pub async fn merge<K>(api: &Api<K>, object: &K, mut change: Value) -> Result<()>
+pub(crate) async fn merge<K>(api: &Api<K>, object: &K, mut change: Value) -> Result<()>
 where
     K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned,
 {
@@ -33,7 +33,7 @@ where
 ///
 /// # Errors
 /// As [`merge`].
-pub async fn add_finalizer<K>(api: &Api<K>, object: &K) -> Result<()>
+pub(crate) async fn add_finalizer<K>(api: &Api<K>, object: &K) -> Result<()>
 where
     K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned,
 {
@@ -49,7 +49,7 @@ where
 ///
 /// # Errors
 /// As [`merge`]; that it is gone already is none.
-pub async fn drop_finalizer<K>(api: &Api<K>, object: &K) -> Result<()>
+pub(crate) async fn drop_finalizer<K>(api: &Api<K>, object: &K) -> Result<()>
 where
     K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned,
 {

@@ -37,7 +37,7 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        let minutes = |n| Duration::from_secs(n * 60);
+        let minutes = |n: u64| Duration::from_secs(n * 60);
         Self {
             plan: Duration::from_secs(10),
             poll: Duration::from_secs(15),

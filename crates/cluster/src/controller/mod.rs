@@ -166,10 +166,17 @@ where
         }
     }
 
-    let ended = tokio::time::timeout(options.grace, async { while running.join_next().await.is_some() {} }).await;
-    if ended.is_err() {
+    let drain = async {
+        while let Some(done) = running.join_next().await {
+            if let Ok((_, outcome)) = done {
+                options.stats.ended(&outcome);
+            }
+        }
+    };
+    if tokio::time::timeout(options.grace, drain).await.is_err() {
         tracing::warn!(controller = options.name, unfinished = running.len(), "shutdown does not wait any longer");
     }
+    options.stats.depth(queue.len(), 0, queue.failing());
 }
 
 /// What is wanted of an object, in short: a change of it ends the object's backoff.

@@ -6,6 +6,7 @@ use e2e::fleet::{Fleet, FleetOptions};
 use e2e::wait;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 #[derive(Parser)]
@@ -26,16 +27,25 @@ enum Command {
     Down,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let args = Args::parse();
-    match args.command {
+    let outcome = match args.command {
         Command::Up => up(&args.dir),
-        Command::Down => {
-            Fleet::down(&args.dir)?;
-            println!("The demo is down. What stays: Debian packages, the build folder and the cache folder (see README).");
-            Ok(())
+        Command::Down => down(&args.dir),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nThe demo failed: {error:#}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn down(dir: &Path) -> Result<()> {
+    Fleet::down(dir)?;
+    println!("The demo is down; nothing of it runs any more, and {} is gone. What stays:", dir.display());
+    Ok(())
 }
 
 fn up(dir: &Path) -> Result<()> {

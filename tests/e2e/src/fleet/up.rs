@@ -52,10 +52,10 @@ pub(super) fn up(options: &FleetOptions, say: &mut dyn FnMut(&str)) -> Result<Fl
 
     let miner_api = parts.miner_api(&database_url, &redis_url, &hotkey_file)?;
     say(&clock.lap("miner API"));
-    parts.operator(&database_url, &redis_url, &hotkey_file)?;
-    say(&clock.lap("operator"));
     let agent_api = parts.agent(&hotkey)?;
     say(&clock.lap("agent of server gpu-0, with 8 simulated H100s"));
+    parts.operator(&database_url, &redis_url, &hotkey_file)?;
+    say(&clock.lap("operator"));
 
     let server_address = parts.server_address();
     let programs = std::mem::take(&mut parts.programs);
@@ -215,9 +215,11 @@ impl Parts<'_> {
         accounts::kubeconfig(self.control, "chutes", "miner-api", &kubeconfig)?;
         let (plain, tls) = (testkit::child::free_port()?, testkit::child::free_port()?);
         let listen = format!("127.0.0.1:{plain}");
+        let admin = loopback()?;
         let args = [
             "--listen", &listen, "--listen-tls", &format!("0.0.0.0:{tls}"), "--public-url", &format!("https://127.0.0.1:{tls}"),
             "--api-server-url", &self.control.api_url, "--state-dir", &self.dir.join("miner-api").display().to_string(),
+            "--admin-listen", &admin,
         ];
         self.start("miner-api", args.map(str::to_owned).to_vec(), &common(&kubeconfig, database, redis, hotkey), &listen)?;
         Ok(format!("http://{listen}"))
@@ -226,7 +228,7 @@ impl Parts<'_> {
     fn operator(&mut self, database: &str, redis: &str, hotkey: &Path) -> Result<()> {
         let kubeconfig = self.dir.join("operator.kubeconfig");
         accounts::kubeconfig(self.control, "chutes", "operator", &kubeconfig)?;
-        let admin = format!("127.0.0.1:{}", testkit::child::free_port()?);
+        let admin = loopback()?;
         let args = vec!["--admin-listen".to_owned(), admin.clone()];
         self.start("operator", args, &common(&kubeconfig, database, redis, hotkey), &admin)
     }
@@ -239,13 +241,13 @@ impl Parts<'_> {
         if self.options.driver == Driver::Remote {
             return Ok(String::new());
         }
-        let listen = format!("127.0.0.1:{}", testkit::child::free_port()?);
+        let listen = loopback()?;
         let library = programs::binary("libfake_nvml.so");
         let profile = accounts::root().join("crates/fake-nvml/profiles/8xh100.json");
         let args = [
             "--node-name", SERVER, "--node-kubeconfig", &kubeconfig.display().to_string(), "--miner", miner,
             "--address", &self.server_address(), "--state-dir", &self.dir.join("agent").display().to_string(),
-            "--nvml-library", &library.display().to_string(), "--listen", &listen,
+            "--nvml-library", &library.display().to_string(), "--listen", &listen, "--admin-listen", &loopback()?,
         ];
         let env = [("FAKE_NVML_PROFILE", profile.display().to_string()), ("FAKE_NVML_SEED", SERVER.to_owned())];
         self.start("agent", args.map(str::to_owned).to_vec(), &env, &listen)?;
@@ -260,6 +262,11 @@ fn common(kubeconfig: &Path, database: &str, redis: &str, hotkey: &Path) -> [(&'
         ("REDIS_URL", redis.to_owned()),
         ("HOTKEY_FILE", hotkey.display().to_string()),
     ]
+}
+
+/// A free address of this machine that nobody else reaches.
+fn loopback() -> Result<String> {
+    Ok(format!("127.0.0.1:{}", testkit::child::free_port()?))
 }
 
 fn tail(path: &Path) -> String {
