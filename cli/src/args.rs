@@ -163,7 +163,10 @@ pub(crate) struct OneServer {
 
 /// What is wrong, what runs, what it earns.
 #[derive(Debug, ClapArgs)]
-#[command(args_override_self = true, after_long_help = "Examples:\n  chutes-miner status\n  chutes-miner status -o json | jq '.problems[].what'")]
+#[command(
+    args_override_self = true,
+    after_long_help = "Examples:\n  chutes-miner status\n  chutes-miner status -o json | jq '.problems[].what'"
+)]
 pub(crate) struct Status {
     /// How to print it
     #[arg(long, short, value_enum, default_value_t = Output::Table)]

@@ -37,7 +37,13 @@ fn the_existing_flags_parse_and_a_repeated_one_takes_the_last() {
 
 #[test]
 fn usage_errors_exit_2() {
-    for line in [ADD, "chutes-miner lock", "chutes-miner status -o yaml", "chutes-miner nonsense", &format!("{ADD} --agent-api a --hourly-cost much")] {
+    for line in [
+        ADD,
+        "chutes-miner lock",
+        "chutes-miner status -o yaml",
+        "chutes-miner nonsense",
+        &format!("{ADD} --agent-api a --hourly-cost much"),
+    ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
     }
 }

@@ -28,7 +28,9 @@ impl Client {
     pub(crate) fn new(connection: &Connection) -> Result<Self, Failure> {
         let text = if connection.miner_api.is_empty() { DEFAULT_API } else { connection.miner_api.trim_end_matches('/') };
         let base = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let base = base.ok_or_else(|| Failure::new(Kind::Usage, format!("'{text}' is no URL of a miner API")).advise("--miner-api http://127.0.0.1:32000"))?;
+        let base = base.ok_or_else(|| {
+            Failure::new(Kind::Usage, format!("'{text}' is no URL of a miner API")).advise("--miner-api http://127.0.0.1:32000")
+        })?;
         let signer = hotkey::load(&connection.hotkey)?;
         // No redirects: a signature is for this server.
         let builder = reqwest::Client::builder().connect_timeout(CONNECT).redirect(reqwest::redirect::Policy::none()).no_proxy();
@@ -38,7 +40,9 @@ impl Client {
             ("", _) => builder,
             (path, _) => builder.tls_certs_only(authorities(path)?),
         };
-        let http = builder.build().map_err(|error| Failure::general(format!("cannot set up TLS: {error}")).advise("give the miner API's authority with --ca-file"))?;
+        let http = builder.build().map_err(|error| {
+            Failure::general(format!("cannot set up TLS: {error}")).advise("give the miner API's authority with --ca-file")
+        })?;
         Ok(Self { base, http, signer })
     }
 
@@ -118,10 +122,12 @@ impl Client {
 
 fn authorities(path: &str) -> Result<Vec<Certificate>, Failure> {
     let path = hotkey::expand(path);
-    let pem = std::fs::read(&path).map_err(|error| Failure::general(format!("cannot read {}: {error}", path.display())).advise("check --ca-file or MINER_API_CA"))?;
+    let pem = std::fs::read(&path)
+        .map_err(|error| Failure::general(format!("cannot read {}: {error}", path.display())).advise("check --ca-file or MINER_API_CA"))?;
     match Certificate::from_pem_bundle(&pem) {
         Ok(list) if !list.is_empty() => Ok(list),
-        _ => Err(Failure::general(format!("{} holds no PEM certificate", path.display())).advise("copy ca.pem from the miner API's state folder")),
+        _ => Err(Failure::general(format!("{} holds no PEM certificate", path.display()))
+            .advise("copy ca.pem from the miner API's state folder")),
     }
 }
 
@@ -166,7 +172,12 @@ mod tests {
             (401, r#"{"detail":"go away (missing)"}"#, Kind::Unauthorised, "go away (missing)"),
             (404, r#"{"detail":"No kubernetes node with id or name x found!"}"#, Kind::NotFound, "name x found"),
             (409, r#"{"detail":"already provisioned"}"#, Kind::General, "already provisioned"),
-            (422, r#"{"detail":[{"loc":["body","name"],"msg":"Field required"},{"loc":["body","validator"],"msg":"bad"}]}"#, Kind::General, "name: Field required; validator: bad"),
+            (
+                422,
+                r#"{"detail":[{"loc":["body","name"],"msg":"Field required"},{"loc":["body","validator"],"msg":"bad"}]}"#,
+                Kind::General,
+                "name: Field required; validator: bad",
+            ),
             (502, "<html>\u{1b}[31mBad", Kind::General, "<html>[31mBad"),
         ] {
             let failure = refusal(StatusCode::from_u16(status).unwrap(), body);

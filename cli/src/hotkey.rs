@@ -21,7 +21,12 @@ impl Signer {
         let nonce = jiff::Timestamp::now().as_second().max(0).to_string();
         let text = four_part_text(&self.address, &self.address, &nonce, &signed.last_part());
         let signature = self.key.sign(text.as_bytes()).to_string();
-        vec![(MINER_HEADER, self.address.clone()), (VALIDATOR_HEADER, self.address.clone()), (NONCE_HEADER, nonce), (SIGNATURE_HEADER, signature)]
+        vec![
+            (MINER_HEADER, self.address.clone()),
+            (VALIDATOR_HEADER, self.address.clone()),
+            (NONCE_HEADER, nonce),
+            (SIGNATURE_HEADER, signature),
+        ]
     }
 }
 
@@ -36,18 +41,23 @@ pub(crate) fn expand(path: &str) -> PathBuf {
 /// Reads the file; warnings go to standard error.
 pub(crate) fn load(path: &str) -> Result<Signer, Failure> {
     if path.is_empty() {
-        return Err(Failure::new(Kind::Usage, "no hotkey file given").advise("--hotkey ~/.bittensor/wallets/NAME/hotkeys/NAME, or set HOTKEY"));
+        return Err(
+            Failure::new(Kind::Usage, "no hotkey file given").advise("--hotkey ~/.bittensor/wallets/NAME/hotkeys/NAME, or set HOTKEY")
+        );
     }
     let path = expand(path);
     let unreadable = |error: std::io::Error| {
-        Failure::general(format!("cannot read the hotkey file {}: {error}", path.display())).advise("check the path given by --hotkey or HOTKEY")
+        Failure::general(format!("cannot read the hotkey file {}: {error}", path.display()))
+            .advise("check the path given by --hotkey or HOTKEY")
     };
     let mode = std::fs::metadata(&path).map_err(unreadable)?.permissions().mode();
     let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(unreadable)?);
     if let Some(bits) = service::too_open(mode) {
         warn(&format!("{0} has mode {bits:04o}, others may read your hotkey; run: chmod 600 {0}", path.display()));
     }
-    let (signer, warning) = parse(&text).map_err(|error| Failure::general(format!("{}: {error}", path.display())).advise("give a hotkey file as wallets write it, without a password"))?;
+    let (signer, warning) = parse(&text).map_err(|error| {
+        Failure::general(format!("{}: {error}", path.display())).advise("give a hotkey file as wallets write it, without a password")
+    })?;
     if let Some(warning) = warning {
         warn(&format!("{}: {warning}", path.display()));
     }
@@ -114,7 +124,9 @@ mod tests {
     fn errors_never_show_the_seed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hotkey");
-        for text in [format!(r#"{{"secretSeed":"{SEED}x"}}"#), format!(r#"{{"ss58Address": {SEED}}}"#), format!("{SEED}"), "$NACLxyz".to_owned()] {
+        for text in
+            [format!(r#"{{"secretSeed":"{SEED}x"}}"#), format!(r#"{{"ss58Address": {SEED}}}"#), SEED.to_owned(), "$NACLxyz".to_owned()]
+        {
             std::fs::write(&path, &text).unwrap();
             let error = load(path.to_str().unwrap()).err().unwrap();
             assert!(!error.text().contains(&SEED[..8]), "{}", error.text());

@@ -1,5 +1,7 @@
 //! The program as scripts see it: exit codes, and which stream says what.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
@@ -46,7 +48,8 @@ impl Api {
                 reader.read_exact(&mut body).unwrap();
                 assert!(signed, "{first} is not signed");
                 seen.lock().unwrap().push(first.trim_end_matches(" HTTP/1.1\r\n").to_owned());
-                let (_, status, text) = answers.iter().find(|(start, ..)| first.starts_with(start)).copied().unwrap_or(("", 404, r#"{"detail":"Not Found"}"#));
+                let (_, status, text) =
+                    answers.iter().find(|(start, ..)| first.starts_with(start)).copied().unwrap_or(("", 404, r#"{"detail":"Not Found"}"#));
                 write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len()).unwrap();
             }
         });
@@ -85,11 +88,27 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-const ADD: &[&str] = &["add-node", "--name", "gpu-1", "--validator", ADDRESS, "--hourly-cost", "2.5", "--gpu-short-ref", "h100", "--agent-api", "http://a:32000"];
+const ADD: &[&str] = &[
+    "add-node",
+    "--name",
+    "gpu-1",
+    "--validator",
+    ADDRESS,
+    "--hourly-cost",
+    "2.5",
+    "--gpu-short-ref",
+    "h100",
+    "--agent-api",
+    "http://a:32000",
+];
 
 #[test]
 fn add_node_succeeds_only_with_the_success_marker() {
-    let good = Api::start(&[("POST /servers/ ", 200, "data: {\"timestamp\":\"T\",\"message\":\"completed server bootstrapping in 3 seconds!\"}\n\n")]);
+    let good = Api::start(&[(
+        "POST /servers/ ",
+        200,
+        "data: {\"timestamp\":\"T\",\"message\":\"completed server bootstrapping in 3 seconds!\"}\n\n",
+    )]);
     let output = run(&good.url, ADD, "", false);
     assert_eq!((code(&output), stdout(&output).as_str()), (0, "T completed server bootstrapping in 3 seconds!\n"));
 
@@ -108,7 +127,8 @@ const STARTED: &str = r#"{"status":"started","detail":"x"}"#;
 
 #[test]
 fn delete_node_asks_when_something_would_be_lost_and_a_no_deletes_nothing() {
-    let answers: &[_] = &[("GET /servers/gpu-1/delete_preflight", 200, PREFLIGHT), ("DELETE /servers/gpu-1?", 200, STARTED), ("GET /servers/ ", 200, "[]")];
+    let answers: &[_] =
+        &[("GET /servers/gpu-1/delete_preflight", 200, PREFLIGHT), ("DELETE /servers/gpu-1?", 200, STARTED), ("GET /servers/ ", 200, "[]")];
     for (stdin, status) in [("n\n", 6), ("\n", 6), ("", 1)] {
         let api = Api::start(answers);
         let output = run(&api.url, &["delete-node", "--name", "gpu-1"], stdin, false);
@@ -134,7 +154,10 @@ fn an_empty_server_is_deleted_without_a_terminal_and_lost_is_passed_on() {
 
 #[test]
 fn codes_tell_not_found_unauthorised_and_unreachable_apart() {
-    let api = Api::start(&[("GET /servers/gpu-1/lock", 401, r#"{"detail":"go away (missing)"}"#), ("GET /servers/gpu-2/lock", 404, r#"{"detail":"No kubernetes node"}"#)]);
+    let api = Api::start(&[
+        ("GET /servers/gpu-1/lock", 401, r#"{"detail":"go away (missing)"}"#),
+        ("GET /servers/gpu-2/lock", 404, r#"{"detail":"No kubernetes node"}"#),
+    ]);
     assert_eq!(code(&run(&api.url, &["lock", "--name", "gpu-1"], "", false)), 4);
     assert_eq!(code(&run(&api.url, &["lock", "--name", "gpu-2"], "", false)), 3);
     assert_eq!(code(&run(&api.url, &["lock", "--name", "gpu-2"], "", true)), 1);

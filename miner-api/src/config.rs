@@ -72,8 +72,19 @@ mod tests {
     #[test]
     fn the_certificate_holds_the_public_host_and_the_names_asked_for() {
         let args = Args::try_parse_from([
-            "miner-api", "--database-url", "postgres://x", "--redis-url", "redis://x", "--hotkey-file", "k", "--state-dir", "s", "--public-url", "https://203.0.113.1:32443",
-            "--tls-names", "miner.example,10.0.0.1",
+            "miner-api",
+            "--database-url",
+            "postgres://x",
+            "--redis-url",
+            "redis://x",
+            "--hotkey-file",
+            "k",
+            "--state-dir",
+            "s",
+            "--public-url",
+            "https://203.0.113.1:32443",
+            "--tls-names",
+            "miner.example,10.0.0.1",
         ])
         .unwrap();
         assert_eq!(args.certificate_names(), ["10.0.0.1", "127.0.0.1", "203.0.113.1", "localhost", "miner.example"]);

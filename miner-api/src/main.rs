@@ -46,12 +46,14 @@ async fn main() -> Result<()> {
     let mut registry = service::Registry::default();
     let metrics = Metrics::default();
     metrics.register(&mut registry);
-    service::admin::serve(args.admin_listen, registry, readiness.clone(), shutdown.clone()).await.with_context(|| format!("cannot listen on {}", args.admin_listen))?;
+    service::admin::serve(args.admin_listen, registry, readiness.clone(), shutdown.clone())
+        .await
+        .with_context(|| format!("cannot listen on {}", args.admin_listen))?;
 
     let options = store::Options { application_name: "miner-api".to_owned(), ..store::Options::default() };
     let store = Store::connect(&args.database_url, &options)?;
-    tokio::spawn(look_after_postgres(store.clone(), readiness.gate("postgres"), shutdown.clone()));
-    tokio::spawn(until(Publisher::new(store.clone(), &args.redis_url)?.run(), shutdown.clone()));
+    let publisher = Publisher::new(store.clone(), &args.redis_url)?;
+    tokio::spawn(look_after_postgres(store.clone(), publisher, readiness.gate("postgres"), shutdown.clone()));
 
     let access = kubernetes::connect(args.kubeconfig.as_deref().filter(|path| !path.as_os_str().is_empty())).await?;
     let api_server_ca_pem = match &args.api_server_ca {
@@ -105,28 +107,32 @@ async fn main() -> Result<()> {
 async fn serve(args: &Args, app: Arc<App>, readiness: Readiness, identity: &ServerIdentity, shutdown: CancellationToken) -> Result<()> {
     let plain_handle = axum_server::Handle::new();
     let tls_handle = axum_server::Handle::new();
-    let plain = axum_server::bind(args.listen).handle(plain_handle.clone()).serve(router(Arc::clone(&app), readiness.clone(), Listener::Plain).into_make_service());
+    let plain = axum_server::bind(args.listen)
+        .handle(plain_handle.clone())
+        .serve(router(Arc::clone(&app), readiness.clone(), Listener::Plain).into_make_service());
     let config = axum_server::tls_rustls::RustlsConfig::from_config(identity.config()?);
-    let tls = axum_server::bind_rustls(args.listen_tls, config).handle(tls_handle.clone()).serve(router(app, readiness, Listener::Tls).into_make_service());
+    let tls = axum_server::bind_rustls(args.listen_tls, config)
+        .handle(tls_handle.clone())
+        .serve(router(app, readiness, Listener::Tls).into_make_service());
     tokio::spawn(async move {
         shutdown.cancelled().await;
         plain_handle.graceful_shutdown(Some(DRAIN));
         tls_handle.graceful_shutdown(Some(DRAIN));
     });
-    tokio::try_join!(
-        async { plain.await.with_context(|| format!("cannot serve on {}", args.listen)) },
-        async { tls.await.with_context(|| format!("cannot serve TLS on {}", args.listen_tls)) },
-    )?;
+    tokio::try_join!(async { plain.await.with_context(|| format!("cannot serve on {}", args.listen)) }, async {
+        tls.await.with_context(|| format!("cannot serve TLS on {}", args.listen_tls))
+    },)?;
     Ok(())
 }
 
-/// Migrates as soon as Postgres is there, then keeps the gate true and the table of signatures small.
-async fn look_after_postgres(store: Store, gate: Gate, shutdown: CancellationToken) {
+/// Migrates as soon as Postgres is there, then publishes wake-ups, keeps the gate true and the table of signatures small.
+async fn look_after_postgres(store: Store, publisher: Publisher, gate: Gate, shutdown: CancellationToken) {
     let work = async {
         while let Err(error) = store.migrate().await {
             gate.close(format!("migrations: {error}"));
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
+        tokio::spawn(until(publisher.run(), shutdown.clone()));
         loop {
             gate.follow(&store.ping().await);
             if let Err(error) = store.purge_nonces().await {
@@ -135,7 +141,7 @@ async fn look_after_postgres(store: Store, gate: Gate, shutdown: CancellationTok
             tokio::time::sleep(LOOK_AFTER).await;
         }
     };
-    until(work, shutdown).await;
+    until(work, shutdown.clone()).await;
 }
 
 async fn until(work: impl Future<Output = ()>, shutdown: CancellationToken) {

@@ -13,42 +13,42 @@ use controllers::Timing;
 /// run; one leads.
 #[derive(Debug, Parser)]
 #[command(name = "operator", version)]
-pub struct Config {
+pub(crate) struct Config {
     /// Kubeconfig of the control cluster; without it the pod's service account is used.
     #[arg(long, env = "KUBECONFIG")]
-    pub kubeconfig: Option<PathBuf>,
+    pub(crate) kubeconfig: Option<PathBuf>,
     /// Postgres, as `postgres://user:password@host/database`.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
+    pub(crate) database_url: String,
     /// Redis, as `redis://host`. Only wakes; may be away.
     #[arg(long, env = "REDIS_URL", hide_env_values = true, default_value = "redis://127.0.0.1:6379")]
-    pub redis_url: String,
+    pub(crate) redis_url: String,
     /// The miner's hotkey file (JSON with ss58Address and secretSeed); readable by this user only.
     #[arg(long, env = "HOTKEY_FILE")]
-    pub hotkey_file: PathBuf,
+    pub(crate) hotkey_file: PathBuf,
     /// The name of this replica; the host's name if absent.
     #[arg(long, env = "IDENTITY")]
-    pub identity: Option<String>,
+    pub(crate) identity: Option<String>,
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:0")]
-    pub admin_listen: SocketAddr,
+    pub(crate) admin_listen: SocketAddr,
     /// A registry (`host[:port]`) to pull images from in place of the validators' own.
     #[arg(long, env = "REGISTRY_OVERRIDE")]
-    pub registry_override: Option<String>,
+    pub(crate) registry_override: Option<String>,
     /// How long the leader's lease is respected without renewal.
     #[arg(long, env = "LEASE", default_value = "15s")]
-    pub lease: Span,
+    pub(crate) lease: Span,
     /// How often the lease is renewed.
     #[arg(long, env = "LEASE_RENEW", default_value = "5s")]
-    pub lease_renew: Span,
+    pub(crate) lease_renew: Span,
     /// Intervals and deadlines.
     #[command(flatten)]
-    pub timing: TimingArgs,
+    pub(crate) timing: TimingArgs,
 }
 
 /// Intervals and deadlines. The defaults are meant for fleets; shorter ones for tests.
 #[derive(Debug, clap::Args)]
-pub struct TimingArgs {
+pub(crate) struct TimingArgs {
     /// Between two plans, if nothing wakes the planner.
     #[arg(long, env = "PLAN_INTERVAL", default_value = "10s")]
     plan_interval: Span,
@@ -116,7 +116,7 @@ impl From<&TimingArgs> for Timing {
 
 impl Config {
     /// Where the access to the control cluster comes from.
-    pub fn client_source(&self) -> ClientSource {
+    pub(crate) fn client_source(&self) -> ClientSource {
         match self.kubeconfig.as_ref().filter(|path| !path.as_os_str().is_empty()) {
             Some(path) => ClientSource::Kubeconfig(path.clone()),
             None => ClientSource::InCluster,
@@ -124,7 +124,7 @@ impl Config {
     }
 
     /// The name of this replica.
-    pub fn identity(&self) -> String {
+    pub(crate) fn identity(&self) -> String {
         let host = || std::fs::read_to_string("/etc/hostname").ok().map(|name| name.trim().to_owned());
         self.identity.clone().or_else(|| std::env::var("HOSTNAME").ok()).or_else(host).unwrap_or_else(|| "operator".to_owned())
     }
@@ -132,7 +132,7 @@ impl Config {
 
 /// A duration on the command line: `250ms`, `10s`, `5m`, `2h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span(Duration);
+pub(crate) struct Span(Duration);
 
 impl From<Span> for Duration {
     fn from(span: Span) -> Self {

@@ -17,20 +17,20 @@ use tokio::sync::{Notify, watch};
 use crate::config::Config;
 
 /// What a leader is made of.
-pub struct Parts {
-    pub client: kube::Client,
-    pub store: Store,
-    pub key: Arc<Keypair>,
-    pub config: Config,
-    pub metrics: Metrics,
-    pub readiness: Readiness,
+pub(crate) struct Parts {
+    pub(crate) client: kube::Client,
+    pub(crate) store: Store,
+    pub(crate) key: Arc<Keypair>,
+    pub(crate) config: Config,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
 }
 
 /// Between two tries to begin a term while Postgres is away.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Leads until the lease is lost.
-pub async fn lead(parts: Parts, leadership: Leadership) {
+pub(crate) async fn lead(parts: Parts, leadership: Leadership) {
     let gate = parts.readiness.gate("term");
     let epoch = tokio::select! {
         epoch = begin_term(&parts.store, &leadership, &gate) => epoch,

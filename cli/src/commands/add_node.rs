@@ -17,13 +17,16 @@ pub(crate) async fn run(args: AddNode) -> Result<(), Failure> {
     let client = Client::new(&args.connection)?;
     let kubeconfig = match (&args.kubeconfig_file, args.driver) {
         (Some(_), _) if !client.is_private() => {
-            return Err(Failure::new(Kind::Usage, "a kubeconfig is a secret and this miner API is plain http").advise("--miner-api https://… --ca-file ca.pem"));
+            return Err(Failure::new(Kind::Usage, "a kubeconfig is a secret and this miner API is plain http")
+                .advise("--miner-api https://… --ca-file ca.pem"));
         }
         (Some(path), _) => {
             let path = expand(path);
             Some(std::fs::read_to_string(&path).map_err(|error| Failure::general(format!("cannot read {}: {error}", path.display())))?)
         }
-        (None, Driver::Remote) => return Err(Failure::new(Kind::Usage, "driver remote needs a kubeconfig").advise("--kubeconfig-file FILE")),
+        (None, Driver::Remote) => {
+            return Err(Failure::new(Kind::Usage, "driver remote needs a kubeconfig").advise("--kubeconfig-file FILE"));
+        }
         (None, Driver::Agent) => None,
     };
     let mut answer = client.post_stream(&["servers", ""], &body(&args, kubeconfig.as_deref())).await?;
@@ -83,8 +86,11 @@ impl Outcome {
         if self.succeeded {
             return Failure::general("the connection broke after the end");
         }
-        Failure::new(Kind::Unreachable, format!("lost sight of it: {}", failure.text().lines().next().unwrap_or_default().trim_start_matches("error: ")))
-            .advise("the control plane goes on with it; see: chutes-miner status")
+        Failure::new(
+            Kind::Unreachable,
+            format!("lost sight of it: {}", failure.text().lines().next().unwrap_or_default().trim_start_matches("error: ")),
+        )
+        .advise("the control plane goes on with it; see: chutes-miner status")
     }
 
     fn result(&self, name: &str) -> Result<(), Failure> {
@@ -113,13 +119,19 @@ mod tests {
     #[test]
     fn an_old_miner_api_gets_exactly_the_old_body() {
         let body = body(&parsed("--agent-api http://a:32000"), None);
-        assert_eq!(body, json!({ "name": "gpu-1", "validator": "v", "hourly_cost": 2.5, "gpu_short_ref": "h100", "agent_api": "http://a:32000" }));
+        assert_eq!(
+            body,
+            json!({ "name": "gpu-1", "validator": "v", "hourly_cost": 2.5, "gpu_short_ref": "h100", "agent_api": "http://a:32000" })
+        );
     }
 
     #[test]
     fn a_kubeconfig_makes_it_a_remote_server() {
         let body = body(&parsed("--kubeconfig-file f --gpu-count 8 --address 1.2.3.4 --attestation tee"), Some("yaml"));
-        assert_eq!((&body["driver"], &body["kubeconfig"], &body["gpu_count"], &body["attestation"]), (&json!("remote"), &json!("yaml"), &json!(8), &json!("Tee")));
+        assert_eq!(
+            (&body["driver"], &body["kubeconfig"], &body["gpu_count"], &body["attestation"]),
+            (&json!("remote"), &json!("yaml"), &json!(8), &json!("Tee"))
+        );
     }
 
     #[test]

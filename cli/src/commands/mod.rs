@@ -7,7 +7,11 @@ pub(crate) mod lock;
 pub(crate) mod purge;
 pub(crate) mod status;
 
-use crate::{client::Client, failure::{Failure, Kind}, output};
+use crate::{
+    client::Client,
+    failure::{Failure, Kind},
+    output,
+};
 use serde_json::Value;
 
 /// Asks unless `yes`, after saying what would be lost. Without a terminal an answer may be piped in.

@@ -15,7 +15,10 @@ pub(crate) async fn run(args: Status) -> Result<(), Failure> {
         output::json_indented(&value);
         return Ok(());
     }
-    let report: Report = serde_json::from_value(value).map_err(|error| Failure::general(format!("the report cannot be read: {error}")).advise("-o json shows it as it is; is this command line of another release?"))?;
+    let report: Report = serde_json::from_value(value).map_err(|error| {
+        Failure::general(format!("the report cannot be read: {error}"))
+            .advise("-o json shows it as it is; is this command line of another release?")
+    })?;
     output::text(&render(&report, output::width(), output::colour()));
     Ok(())
 }
@@ -36,7 +39,12 @@ fn render(report: &Report, width: u16, colour: bool) -> String {
         );
     }
     let gepetto = &report.gepetto;
-    let _ = writeln!(text, "Gepetto {}: last plan: {}", gepetto.mode, gepetto.last_plan.as_deref().map_or_else(|| "none yet".to_owned(), output::printable));
+    let _ = writeln!(
+        text,
+        "Gepetto {}: last plan: {}",
+        gepetto.mode,
+        gepetto.last_plan.as_deref().map_or_else(|| "none yet".to_owned(), output::printable)
+    );
     money(&mut text, report);
     text
 }
@@ -69,7 +77,15 @@ fn servers(text: &mut String, report: &Report, width: u16) {
     let mut table = Table::new(&["Name", "Phase", "Model", "Busy", "Hold", "$/H", "Idle because"], width);
     for one in &report.servers {
         let hold = if one.holds.is_empty() { "-".to_owned() } else { one.holds.join(",") };
-        let cells = [one.name.clone(), one.phase.clone(), one.model.clone(), format!("{}/{}", one.busy, one.gpus), hold, format!("{:.2}", one.hourly_cost_per_gpu), one.why_idle()];
+        let cells = [
+            one.name.clone(),
+            one.phase.clone(),
+            one.model.clone(),
+            format!("{}/{}", one.busy, one.gpus),
+            hold,
+            format!("{:.2}", one.hourly_cost_per_gpu),
+            one.why_idle(),
+        ];
         table.row(cells.map(|cell| output::printable(&cell)));
     }
     text.push_str(&table.render());
@@ -104,9 +120,10 @@ fn money(text: &mut String, report: &Report) {
         return;
     }
     let hours = |seconds: f64| seconds / 3600.0;
-    let paid: f64 = ledger.gpu_seconds_by_server.values().sum();
-    let idle: f64 = ledger.idle_seconds_by_reason.values().sum();
-    let _ = writeln!(text, "Last {} h: {:.1} GPU-hours paid, {:.1} idle, cost ${:.2}", ledger.hours, hours(paid), hours(idle), ledger.cost_usd);
+    let paid: f64 = ledger.gpu_seconds_by_server.values().fold(0.0, |sum, one| sum + one);
+    let idle: f64 = ledger.idle_seconds_by_reason.values().fold(0.0, |sum, one| sum + one);
+    let _ =
+        writeln!(text, "Last {} h: {:.1} GPU-hours paid, {:.1} idle, cost ${:.2}", ledger.hours, hours(paid), hours(idle), ledger.cost_usd);
     for (server, seconds) in &ledger.gpu_seconds_by_server {
         let _ = writeln!(text, "  {} earned {:.1} GPU-hours", output::printable(server), hours(*seconds));
     }

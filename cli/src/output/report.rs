@@ -49,7 +49,11 @@ impl Server {
         for idle in &self.idle {
             *counts.entry(&idle.reason).or_default() += 1;
         }
-        if counts.is_empty() { "-".to_owned() } else { counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect::<Vec<_>>().join(", ") }
+        if counts.is_empty() {
+            "-".to_owned()
+        } else {
+            counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

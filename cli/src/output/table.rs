@@ -10,7 +10,11 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(headings: &[&str], width: u16) -> Self {
         let mut layout = Layout::new();
-        layout.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width).set_header(headings.iter().copied());
+        layout
+            .load_style(NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width)
+            .set_header(headings.iter().copied());
         Self { layout }
     }
 

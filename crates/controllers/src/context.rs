@@ -94,7 +94,7 @@ pub struct Watches {
 }
 
 /// The name of an agent's Lease in its server's namespace.
-pub const AGENT_LEASE: &str = "agent";
+pub(crate) const AGENT_LEASE: &str = "agent";
 
 impl Watches {
     /// Starts all watches.

@@ -1,4 +1,4 @@
-//! Small changes to objects of ours: a merge, bound to the version that was read.
+//! Small changes to objects of ours: a merge, bound to the object that was read, never a namesake.
 
 use std::fmt::Debug;
 
@@ -12,15 +12,14 @@ use serde_json::{Value, json};
 use crate::Result;
 use crate::context::MANAGER;
 
-/// Merges `change` into the object, if nobody changed it since it was read.
+/// Merges `change` into the object; whatever else changed about it meanwhile stays.
 ///
 /// # Errors
-/// A conflict if somebody did: look again.
+/// A conflict if another object of that name stands there now: look again.
 pub(crate) async fn merge<K>(api: &Api<K>, object: &K, mut change: Value) -> Result<()>
 where
     K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned,
 {
-    change["metadata"]["resourceVersion"] = json!(object.meta().resource_version);
     change["metadata"]["uid"] = json!(object.meta().uid);
     let name = object.name_any();
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
@@ -42,7 +41,16 @@ where
         return Ok(());
     }
     finalizers.push(FINALIZER.to_owned());
-    merge(api, object, json!({ "metadata": { "finalizers": finalizers } })).await
+    finalizers_of(api, object, &finalizers).await
+}
+
+/// A list is replaced as a whole, so nobody may have changed it since it was read.
+async fn finalizers_of<K, F: serde::Serialize>(api: &Api<K>, object: &K, finalizers: &[F]) -> Result<()>
+where
+    K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned,
+{
+    let version = &object.meta().resource_version;
+    merge(api, object, json!({ "metadata": { "finalizers": finalizers, "resourceVersion": version } })).await
 }
 
 /// Takes our finalizer off the object.
@@ -54,7 +62,7 @@ where
     K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned,
 {
     let finalizers: Vec<&String> = object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).collect();
-    match merge(api, object, json!({ "metadata": { "finalizers": finalizers } })).await {
+    match finalizers_of(api, object, &finalizers).await {
         Err(crate::Error::Cluster(error)) if error.is_not_found() => Ok(()),
         other => other,
     }

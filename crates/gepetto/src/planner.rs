@@ -35,6 +35,8 @@ struct Fleet<'a> {
     copies: BTreeMap<ChuteId, u64>,
     /// Of those, the ones that are not yet paid.
     launching: BTreeMap<ChuteId, u64>,
+    /// Chutes of which a copy is just being asked for.
+    asking: BTreeSet<ChuteId>,
     /// Copies of a chute on a server.
     here: BTreeMap<(ChuteId, ServerName), u64>,
     /// GPUs that this plan gave away.
@@ -59,6 +61,7 @@ impl<'a> Fleet<'a> {
             free: BTreeMap::new(),
             copies: BTreeMap::new(),
             launching: BTreeMap::new(),
+            asking: BTreeSet::new(),
             here: BTreeMap::new(),
             taken: BTreeSet::new(),
             in_flight: 0,
@@ -91,15 +94,18 @@ impl<'a> Fleet<'a> {
             fleet.free.insert(name, free.filter(|uuid| !held.contains(uuid) && seen.get(uuid) == Some(&1)).collect());
         }
         for deployment in snapshot.deployments.iter().filter(|deployment| deployment.stage != Stage::Ending) {
-            fleet.note(&deployment.chute, &deployment.server, deployment.stage == Stage::Launching);
+            fleet.note(&deployment.chute, &deployment.server, deployment.stage);
         }
         fleet
     }
 
-    fn note(&mut self, chute: &ChuteId, server: &ServerName, launching: bool) {
+    fn note(&mut self, chute: &ChuteId, server: &ServerName, stage: Stage) {
         *self.copies.entry(chute.clone()).or_default() += 1;
         *self.here.entry((chute.clone(), server.clone())).or_default() += 1;
-        if launching {
+        if stage == Stage::Asking {
+            self.asking.insert(chute.clone());
+        }
+        if stage != Stage::Active {
             *self.launching.entry(chute.clone()).or_default() += 1;
             self.in_flight += 1;
         }
@@ -119,7 +125,7 @@ impl<'a> Fleet<'a> {
         if free < usize::from(chute.gpu_count) {
             return Some(Reason::TooFewFreeGpus);
         }
-        self.limit(&chute.id)
+        self.limit(&chute.id).or_else(|| self.asking.contains(&chute.id).then_some(Reason::Asking))
     }
 
     fn limit(&self, chute: &ChuteId) -> Option<Reason> {
@@ -163,7 +169,7 @@ impl<'a> Fleet<'a> {
     fn take(&mut self, chute: &Chute, server: &'a Server) -> Launch {
         let free = self.free.get_mut(&server.name).expect("a pair is only made of servers with free GPUs");
         let gpus: Vec<GpuUuid> = free.drain(..usize::from(chute.gpu_count)).cloned().collect();
-        self.note(&chute.id, &server.name, true);
+        self.note(&chute.id, &server.name, Stage::Asking);
         self.launched += 1;
         self.taken.extend(gpus.iter().cloned());
         // The moment tells this launch from an earlier one of the same chute on the same GPUs.

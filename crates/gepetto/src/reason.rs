@@ -48,6 +48,8 @@ pub enum Reason {
     TooFewFreeGpus,
     /// The chute, or the chute on this server, failed lately and waits.
     ChuteBackoff,
+    /// A copy of it is just being asked for; whether the validator wants more is known in a moment.
+    Asking,
     /// A limit of the policy is reached.
     LimitReached,
     /// Nothing stands in the way; something better took the place.
@@ -80,6 +82,7 @@ impl Reason {
             Self::BelowMinGain => "BelowMinGain",
             Self::TooFewFreeGpus => "TooFewFreeGpus",
             Self::ChuteBackoff => "ChuteBackoff",
+            Self::Asking => "Asking",
             Self::LimitReached => "LimitReached",
             Self::Outbid => "Outbid",
         }

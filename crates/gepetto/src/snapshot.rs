@@ -167,7 +167,9 @@ pub struct Deployment {
 /// Where a deployment stands, as far as planning cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// On its way to being paid.
+    /// Decided; the validator has not said yet whether it wants it.
+    Asking,
+    /// Granted, and on its way to being paid.
     Launching,
     /// Paid.
     Active,

@@ -82,8 +82,18 @@ fn the_better_paid_chute_goes_first() {
 
 #[test]
 fn copies_spread_over_servers() {
-    let fleet = snapshot(vec![server("a", 2, 2), server("b", 2, 2)], vec![chute("c", 1, 1)]);
-    let servers: Vec<_> = places(&fleet).into_iter().map(|(_, server)| server).collect();
+    let mut fleet = snapshot(vec![server("a", 2, 2), server("b", 2, 2)], vec![chute("c", 1, 1)]);
+    let mut servers = Vec::new();
+    for _ in 0..4 {
+        let launch = plan(&fleet, &Policy::default()).launches().next().cloned().unwrap();
+        servers.push(launch.server.to_string());
+        let place = fleet.servers.iter_mut().find(|server| server.name == launch.server).unwrap();
+        place.gpus.iter_mut().find(|gpu| gpu.uuid == launch.gpus[0]).unwrap().state = GpuState::Claimed;
+        let mut granted = running("c", place, 0);
+        granted.gpus = launch.gpus;
+        granted.stage = Stage::Launching;
+        fleet.deployments.push(granted);
+    }
     assert_eq!(servers, ["a", "b", "a", "b"]);
 }
 
@@ -146,4 +156,16 @@ fn the_same_gpus_are_another_action_at_another_time() {
     assert_eq!(key(&fleet), first);
     fleet.now = at(1);
     assert_ne!(key(&fleet), first);
+}
+
+#[test]
+fn while_a_copy_is_asked_for_no_other_is() {
+    let mut fleet = snapshot(vec![server("a", 2, 2)], vec![chute("c", 1, 1)]);
+    fleet.servers[0].gpus[0].state = GpuState::Claimed;
+    fleet.deployments = vec![running("c", &fleet.servers[0], 0)];
+    fleet.deployments[0].stage = Stage::Asking;
+    let waiting = plan(&fleet, &Policy::default());
+    assert_eq!((waiting.launches().count(), waiting.idle[0].reason), (0, Reason::Asking));
+    fleet.deployments[0].stage = Stage::Launching;
+    assert_eq!(plan(&fleet, &Policy::default()).launches().count(), 1);
 }

@@ -98,7 +98,7 @@ prop_compose! {
     fn snapshot()(
         servers in (0usize..6).prop_flat_map(|n| (0..n).map(server).collect::<Vec<_>>()),
         chutes in (0usize..7).prop_flat_map(|n| (0..n).map(chute).collect::<Vec<_>>()),
-        running in prop::collection::vec((0usize..7, 0usize..6, 0usize..3, 0i64..300), 0..8),
+        running in prop::collection::vec((0usize..7, 0usize..6, 0usize..4, 0i64..300), 0..8),
         setbacks in prop::collection::vec((prop::option::weighted(0.9, 0usize..7), prop::option::of(0usize..6), 1u32..40, 0i64..400), 0..4),
     ) -> Snapshot {
         // Each running deployment sits on one claimed GPU of its server.
@@ -118,7 +118,7 @@ prop_compose! {
                     version: "v1".parse().unwrap(),
                     server: format!("server-{server}").parse().unwrap(),
                     gpus: vec![gpu],
-                    stage: [Stage::Launching, Stage::Active, Stage::Ending][stage],
+                    stage: [Stage::Asking, Stage::Launching, Stage::Active, Stage::Ending][stage],
                     created_at: at(NOW - age),
                 })
             })
@@ -179,7 +179,7 @@ proptest! {
     fn limits_are_kept(snapshot in snapshot(), policy in policy()) {
         let plan = plan(&snapshot, &policy);
         let launched = plan.launches().count();
-        let under_way = snapshot.deployments.iter().filter(|d| d.stage == Stage::Launching).count();
+        let under_way = snapshot.deployments.iter().filter(|d| matches!(d.stage, Stage::Asking | Stage::Launching)).count();
         prop_assert!(launched <= policy.limits.launches_per_plan());
         prop_assert!(launched == 0 || launched + under_way <= policy.limits.launches_in_flight());
         if let Some(most) = policy.limits.deployments_per_chute {
@@ -220,6 +220,15 @@ proptest! {
         prop_assert_eq!(plan.launches().count(), 0);
         if which < 3 {
             prop_assert_eq!(plan.stops().count(), 0);
+        }
+    }
+
+    #[test]
+    fn no_chute_is_asked_for_twice_at_once(snapshot in snapshot(), policy in policy()) {
+        let plan = plan(&snapshot, &policy);
+        let mut asking: BTreeSet<_> = snapshot.deployments.iter().filter(|d| d.stage == Stage::Asking).map(|d| &d.chute).collect();
+        for launch in plan.launches() {
+            prop_assert!(asking.insert(&launch.chute), "{} is asked for twice", launch.chute);
         }
     }
 

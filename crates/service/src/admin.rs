@@ -27,7 +27,12 @@ pub struct Admin {
 ///
 /// # Errors
 /// The address cannot be bound.
-pub async fn serve(listen: SocketAddr, registry: impl Into<Arc<Registry>>, readiness: Readiness, shutdown: CancellationToken) -> std::io::Result<Admin> {
+pub async fn serve(
+    listen: SocketAddr,
+    registry: impl Into<Arc<Registry>>,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+) -> std::io::Result<Admin> {
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
     let router = probes(readiness).merge(metrics(registry.into()));

@@ -20,8 +20,12 @@ pub fn init(name: &'static str) {
     let (filter, complaint) = filter(std::env::var("RUST_LOG").ok().as_deref());
     let registry = tracing_subscriber::registry().with(filter);
     let done = match format(std::env::var("LOG_FORMAT").ok().as_deref(), terminal) {
-        Format::Pretty => registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(terminal && std::env::var_os("NO_COLOR").is_none())).try_init(),
-        Format::Json => registry.with(fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(std::io::stderr)).try_init(),
+        Format::Pretty => registry
+            .with(fmt::layer().with_writer(std::io::stderr).with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()))
+            .try_init(),
+        Format::Json => registry
+            .with(fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(std::io::stderr))
+            .try_init(),
     };
     if done.is_err() {
         return;
@@ -53,7 +57,9 @@ fn filter(asked: Option<&str>) -> (EnvFilter, Option<String>) {
         None => (default(), None),
         Some(text) => match EnvFilter::try_new(text) {
             Ok(filter) => (filter, None),
-            Err(error) => (default(), Some(format!("RUST_LOG is not usable ({error}); logging at level info. Example: RUST_LOG=info,kube=debug"))),
+            Err(error) => {
+                (default(), Some(format!("RUST_LOG is not usable ({error}); logging at level info. Example: RUST_LOG=info,kube=debug")))
+            }
         },
     }
 }

@@ -46,7 +46,10 @@ impl Readiness {
     #[must_use]
     pub fn closed(&self) -> Vec<Closed> {
         let gates = self.gates.read().unwrap_or_else(PoisonError::into_inner);
-        gates.iter().filter_map(|(gate, reason)| reason.as_ref().map(|reason| Closed { gate: gate.clone(), reason: reason.clone() })).collect()
+        gates
+            .iter()
+            .filter_map(|(gate, reason)| reason.as_ref().map(|reason| Closed { gate: gate.clone(), reason: reason.clone() }))
+            .collect()
     }
 
     /// Whether all gates are open.

@@ -27,7 +27,8 @@ impl AgentClient {
     /// TLS cannot be set up.
     pub fn new(key: Arc<Keypair>) -> Result<Self, reqwest::Error> {
         // No redirects: the signature is for this agent, and a redirect would carry it elsewhere.
-        let http = reqwest::Client::builder().connect_timeout(CONNECT).timeout(TOTAL).redirect(reqwest::redirect::Policy::none()).build()?;
+        let http =
+            reqwest::Client::builder().connect_timeout(CONNECT).timeout(TOTAL).redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { key, http })
     }
 }
@@ -70,7 +71,9 @@ fn cause(error: &reqwest::Error) -> String {
 
 /// The words of a refusal, short and printable.
 fn detail(body: &[u8]) -> String {
-    let parsed: Option<String> = serde_json::from_slice::<serde_json::Value>(body).ok().and_then(|value| value.get("detail").and_then(|detail| detail.as_str().map(str::to_owned)));
+    let parsed: Option<String> = serde_json::from_slice::<serde_json::Value>(body)
+        .ok()
+        .and_then(|value| value.get("detail").and_then(|detail| detail.as_str().map(str::to_owned)));
     let text = parsed.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
     text.chars().filter(|c| !c.is_control()).take(500).collect()
 }

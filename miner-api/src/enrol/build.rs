@@ -43,12 +43,18 @@ pub fn build(add: &AddServer, facts: &Facts) -> Result<GpuServer, ApiError> {
     };
     let gpu_count = match (add.gpu_count.map(u64::from), reply.gpus) {
         (Some(asked), Some(said)) if asked != said => {
-            return Err(ApiError::bad_request(format!("the agent counts {said} GPUs, not {asked}: check the driver on the node, or correct gpu_count")));
+            return Err(ApiError::bad_request(format!(
+                "the agent counts {said} GPUs, not {asked}: check the driver on the node, or correct gpu_count"
+            )));
         }
-        (asked, said) => asked.or(said).ok_or_else(|| ApiError::bad_request("gpu_count is required: the node did not say how many GPUs it has"))?,
+        (asked, said) => {
+            asked.or(said).ok_or_else(|| ApiError::bad_request("gpu_count is required: the node did not say how many GPUs it has (an agent that just started has not looked yet: try again)"))?
+        }
     };
     let gpu_count = u8::try_from(gpu_count).ok().filter(|count| (1..=10).contains(count)).ok_or_else(|| {
-        ApiError::bad_request(format!("a server has 1 to 10 GPUs, the agent counts {gpu_count}: check that the driver is loaded on the node (nvidia-smi)"))
+        ApiError::bad_request(format!(
+            "a server has 1 to 10 GPUs, the agent counts {gpu_count}: check that the driver is loaded on the node (nvidia-smi)"
+        ))
     })?;
     let driver = match (&add.driver, facts) {
         (Driver::Remote { sealed, .. }, Facts::Remote { secret }) => crd::gpu_server::Driver {
@@ -59,7 +65,10 @@ pub fn build(add: &AddServer, facts: &Facts) -> Result<GpuServer, ApiError> {
             }),
         },
         (driver, _) => {
-            let node_key: Ss58 = reply.node_key.parse().map_err(|error| ApiError::bad_gateway(format!("the agent answered without a usable node key: {error}")))?;
+            let node_key: Ss58 = reply
+                .node_key
+                .parse()
+                .map_err(|error| ApiError::bad_gateway(format!("the agent answered without a usable node key: {error}")))?;
             let api = match driver {
                 Driver::Agent { api } => Some(api.clone()),
                 Driver::Remote { .. } => None,

@@ -70,10 +70,17 @@ impl Progress {
 }
 
 fn gave_up(list: &[crd::Condition], why: &str) -> String {
-    let order = [condition::VERIFIED, condition::ADVERTISED, condition::INVENTORIED, condition::ENROLLED, condition::PROVISIONED, condition::READY];
+    let order =
+        [condition::VERIFIED, condition::ADVERTISED, condition::INVENTORIED, condition::ENROLLED, condition::PROVISIONED, condition::READY];
     let fault = order.iter().rev().filter_map(|kind| conditions::get(list, kind)).find(|found| found.status != "True");
-    let fault = fault.map_or_else(|| "nothing was reported yet".to_owned(), |found| format!("{} is {} ({}) {}", found.type_, found.status, found.reason, found.message));
-    format!("failed: server bootstrapping did not complete, {why}: {}. The control plane goes on trying; see: chutes-miner status", fault.trim_end())
+    let fault = fault.map_or_else(
+        || "nothing was reported yet".to_owned(),
+        |found| format!("{} is {} ({}) {}", found.type_, found.status, found.reason, found.message),
+    );
+    format!(
+        "failed: server bootstrapping did not complete, {why}: {}. The control plane goes on trying; see: chutes-miner status",
+        fault.trim_end()
+    )
 }
 
 /// The lines of the existing miner for a condition that became true.
@@ -86,7 +93,12 @@ fn reached(kind: &str, server: &GpuServer) -> Vec<String> {
         condition::ENROLLED if spec.driver.remote.is_some() => vec![format!("Started monitoring server_id={id} through its kubeconfig...")],
         condition::ENROLLED => vec![format!("Started monitoring server_id={id}...")],
         condition::INVENTORIED => {
-            let gpus = server.status.as_ref().and_then(|status| status.reported.as_ref()).map(|reported| reported.gpus.as_slice()).unwrap_or_default();
+            let gpus = server
+                .status
+                .as_ref()
+                .and_then(|status| status.reported.as_ref())
+                .map(|reported| reported.gpus.as_slice())
+                .unwrap_or_default();
             let model = gpus.first().map_or(spec.gpu_ref.as_str(), |gpu| gpu.name.as_str());
             let mut lines = Vec::new();
             if spec.attestation == Attestation::Tee {
@@ -141,7 +153,14 @@ mod tests {
         let last = progress.step(Some(&server), at(12));
         assert!(last.done);
         all.extend(last.lines);
-        let fragments = ["namespace", "Started monitoring server_id=uid-1", "discovered 8 GPUs", "Verifying server", "successfully verif", "completed server bootstrapping in 12.00 seconds!"];
+        let fragments = [
+            "namespace",
+            "Started monitoring server_id=uid-1",
+            "discovered 8 GPUs",
+            "Verifying server",
+            "successfully verif",
+            "completed server bootstrapping in 12.00 seconds!",
+        ];
         assert_eq!(all.len(), fragments.len(), "{all:#?}");
         for (line, fragment) in all.iter().zip(fragments) {
             assert!(line.contains(fragment), "{line} lacks {fragment}");
@@ -165,7 +184,10 @@ mod tests {
         assert!(!progress.step(Some(&server), at(10)).done);
         assert!(!progress.step(Some(&server), at(100)).done);
         let ended = progress.step(Some(&server), at(131));
-        assert!(ended.done && ended.lines[0].contains("too slow") && !ended.lines[0].contains("completed server bootstrapping"), "{ended:?}");
+        assert!(
+            ended.done && ended.lines[0].contains("too slow") && !ended.lines[0].contains("completed server bootstrapping"),
+            "{ended:?}"
+        );
 
         server.status.as_mut().unwrap().phase = Some(ServerPhase::Verifying);
         assert!(Progress::default().step(Some(&server), LONGEST).done);
@@ -175,7 +197,9 @@ mod tests {
     #[test]
     fn a_fault_that_passes_does_not_add_up() {
         let (mut progress, mut server) = (Progress::default(), server());
-        for (phase, second) in [(ServerPhase::Degraded, 0), (ServerPhase::Verifying, 90), (ServerPhase::Degraded, 100), (ServerPhase::Degraded, 200)] {
+        for (phase, second) in
+            [(ServerPhase::Degraded, 0), (ServerPhase::Verifying, 90), (ServerPhase::Degraded, 100), (ServerPhase::Degraded, 200)]
+        {
             server.status.as_mut().unwrap().phase = Some(phase);
             assert!(!progress.step(Some(&server), at(second)).done, "{second}");
         }

@@ -74,7 +74,11 @@ impl AddServer {
         let node_name = fields.optional_text("node_name").map(str::to_owned).filter(|name| !name.is_empty());
         let address = fields.optional_text("address").map(str::trim).filter(|address| !address.is_empty());
         if address.is_some_and(|address| address.len() > 253 || address.contains(['/', ' '])) {
-            fields.wrong("address", "value_error", "Input should be an IP or a DNS name without scheme, port or path, such as 203.0.113.10");
+            fields.wrong(
+                "address",
+                "value_error",
+                "Input should be an IP or a DNS name without scheme, port or path, such as 203.0.113.10",
+            );
         }
         if let Some(url) = agent_api
             && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -88,12 +92,20 @@ impl AddServer {
         };
         let driver = match driver {
             "remote" => Driver::Remote {
-                kubeconfig: kubeconfig.ok_or_else(|| ApiError::bad_request("kubeconfig is required with driver remote: send the node's kubeconfig as YAML text"))?.to_owned(),
+                kubeconfig: kubeconfig
+                    .ok_or_else(|| {
+                        ApiError::bad_request("kubeconfig is required with driver remote: send the node's kubeconfig as YAML text")
+                    })?
+                    .to_owned(),
                 sealed: profile != "Open",
             },
             _ => Driver::Agent {
                 api: agent_api
-                    .ok_or_else(|| ApiError::bad_request("agent_api is required: send the URL of the agent on the node, such as http://203.0.113.10:32000"))?
+                    .ok_or_else(|| {
+                        ApiError::bad_request(
+                            "agent_api is required: send the URL of the agent on the node, such as http://203.0.113.10:32000",
+                        )
+                    })?
                     .to_owned(),
             },
         };
@@ -138,9 +150,12 @@ mod tests {
 
     #[test]
     fn every_wrong_field_is_named_at_once_and_no_value_is_echoed() {
-        let error = read(&json!({ "name": "Not A Label", "hourly_cost": "much", "gpu_short_ref": 5, "kubeconfig": 7, "gpu_count": 11 })).err().unwrap();
+        let error = read(&json!({ "name": "Not A Label", "hourly_cost": "much", "gpu_short_ref": 5, "kubeconfig": 7, "gpu_count": 11 }))
+            .err()
+            .unwrap();
         assert_eq!(error.status, 422);
-        let fields: Vec<_> = error.detail.as_array().unwrap().iter().map(|one| (one["loc"][1].as_str().unwrap(), one["type"].as_str().unwrap())).collect();
+        let fields: Vec<_> =
+            error.detail.as_array().unwrap().iter().map(|one| (one["loc"][1].as_str().unwrap(), one["type"].as_str().unwrap())).collect();
         assert_eq!(
             fields,
             [

@@ -37,7 +37,15 @@ pub async fn admit_body(app: &App, headers: &HeaderMap, body: &[u8], signers: &[
     check(app, headers, true, &sha256_hex(body), Purpose::Management, signers, effect).await
 }
 
-async fn check(app: &App, headers: &HeaderMap, has_body: bool, hash: &str, purpose: Purpose, signers: &[Ss58], effect: Effect) -> Result<Verified, ApiError> {
+async fn check(
+    app: &App,
+    headers: &HeaderMap,
+    has_body: bool,
+    hash: &str,
+    purpose: Purpose,
+    signers: &[Ss58],
+    effect: Effect,
+) -> Result<Verified, ApiError> {
     let view = HeaderView::collect(|name| headers.get(name).and_then(|value| value.to_str().ok()));
     let now = app.clock.unix_seconds();
     let verified = verify_management(&view, has_body, hash, purpose, app.hotkey(), signers, now).map_err(|refusal| {

@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 /// Longest body taken, in bytes. A kubeconfig is a few KiB.
 pub const LIMIT_BYTES: usize = 1 << 20;
 
+/// A body that dribbles in for longer is cut off.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// A body as it came, and what it says.
 #[derive(Debug)]
 pub struct JsonBody {
@@ -23,9 +26,10 @@ pub struct JsonBody {
 /// Reads the body; 413 if it is too long, 422 if it says it is JSON and is not.
 ///
 /// # Errors
-/// As above, and 400 if the client vanished halfway.
+/// As above, and 400 or 408 if the client vanished or dawdles.
 pub async fn read(headers: &HeaderMap, body: Body) -> Result<JsonBody, ApiError> {
-    let raw = to_bytes(body, LIMIT_BYTES).await.map_err(|error| {
+    let raw = tokio::time::timeout(PATIENCE, to_bytes(body, LIMIT_BYTES));
+    let raw = raw.await.map_err(|_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"))?.map_err(|error| {
         if error.to_string().contains("limit") {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {LIMIT_BYTES} bytes"))
         } else {
@@ -65,7 +69,9 @@ impl JsonBody {
     pub fn object(&self) -> Result<&Map<String, Value>, ApiError> {
         match &self.value {
             Some(Value::Object(map)) => Ok(map),
-            None if self.raw.is_empty() => Err(ApiError::unprocessable(vec![json!({ "type": "missing", "loc": ["body"], "msg": "Field required", "input": null })])),
+            None if self.raw.is_empty() => {
+                Err(ApiError::unprocessable(vec![json!({ "type": "missing", "loc": ["body"], "msg": "Field required", "input": null })]))
+            }
             _ => Err(ApiError::unprocessable(vec![json!({
                 "type": "model_attributes_type",
                 "loc": ["body"],

@@ -35,7 +35,6 @@ pub enum Listener {
 }
 
 /// All routes of one listener.
-#[must_use]
 pub fn router(app: Arc<App>, readiness: Readiness, listener: Listener) -> Router {
     let token = match listener {
         Listener::Tls => post(routes::token::buy),
@@ -56,7 +55,9 @@ pub fn router(app: Arc<App>, readiness: Readiness, listener: Listener) -> Router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&app), count))
-        .layer(CatchPanicLayer::custom(|_| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "a bug of this program; its log says more").into_response()))
+        .layer(CatchPanicLayer::custom(|_| {
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "a bug of this program; its log says more").into_response()
+        }))
         .with_state(app)
         .merge(admin::probes(readiness))
         .layer(from_fn_with_state(listener, mark))

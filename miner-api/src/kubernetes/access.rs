@@ -22,13 +22,17 @@ pub struct Access {
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Access> {
     let (source, config) = match kubeconfig {
         Some(path) => {
-            let read = kube::config::Kubeconfig::read_from(path).with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
+            let read =
+                kube::config::Kubeconfig::read_from(path).with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
             let config = kube::Config::from_custom_kubeconfig(read, &kube::config::KubeConfigOptions::default())
                 .await
                 .with_context(|| format!("the kubeconfig {} cannot be used", path.display()))?;
             (ClientSource::Kubeconfig(path.to_owned()), config)
         }
-        None => (ClientSource::InCluster, kube::Config::incluster().context("not inside a cluster: give --kubeconfig when running outside one")?),
+        None => (
+            ClientSource::InCluster,
+            kube::Config::incluster().context("not inside a cluster: give --kubeconfig when running outside one")?,
+        ),
     };
     let ca_pem = config.root_cert.iter().flatten().map(|der| pem(der)).collect();
     Ok(Access { client: cluster::client::connect(source).await?, ca_pem, url: config.cluster_url.to_string() })

@@ -17,7 +17,13 @@ impl KubeFleet {
     pub async fn write_chute(&self, spec: &ChuteSpec) -> Result<(), Error> {
         let mut object = Chute::new(&chute::resource_name(&spec.chute_id), spec.clone());
         object.metadata.namespace = Some(FLEET_NAMESPACE.to_owned());
-        object.metadata.labels = Some([(labels::MANAGED_BY.to_owned(), labels::MANAGER.to_owned()), (labels::CHUTE_ID.to_owned(), label_value(spec.chute_id.as_str()))].into());
+        object.metadata.labels = Some(
+            [
+                (labels::MANAGED_BY.to_owned(), labels::MANAGER.to_owned()),
+                (labels::CHUTE_ID.to_owned(), label_value(spec.chute_id.as_str())),
+            ]
+            .into(),
+        );
         apply::ssa(&Api::namespaced(self.client.clone(), FLEET_NAMESPACE), MANAGER, &object).await.map(drop)
     }
 

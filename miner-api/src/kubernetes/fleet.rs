@@ -87,7 +87,10 @@ impl Fleet for KubeFleet {
 
     async fn ensure_namespace(&self, server: &str) -> Result<(), FleetError> {
         let api: Api<Namespace> = Api::all(self.client.clone());
-        let namespace = Namespace { metadata: ObjectMeta { name: Some(node_namespace(server)), labels: Some(our_labels(server)), ..ObjectMeta::default() }, ..Namespace::default() };
+        let namespace = Namespace {
+            metadata: ObjectMeta { name: Some(node_namespace(server)), labels: Some(our_labels(server)), ..ObjectMeta::default() },
+            ..Namespace::default()
+        };
         apply::create(&api, &namespace).await.map(drop).map_err(outcome)
     }
 
@@ -117,6 +120,10 @@ impl Fleet for KubeFleet {
         let api = self.servers();
         for _ in 0..TRIES {
             let now = bounded("reading a GpuServer", api.get(server)).await.map_err(outcome)?;
+            let there = now.spec.holds.iter().any(|one| one.owner == owner);
+            if there == hold.is_some() {
+                return Ok(now);
+            }
             let mut holds = now.spec.holds.clone();
             holds.retain(|one| one.owner != owner);
             holds.extend(hold.clone());
@@ -149,7 +156,9 @@ impl Fleet for KubeFleet {
     }
 
     async fn stop_deployment(&self, deployment: &ChuteDeployment) -> Result<(), FleetError> {
-        let (Some(name), Some(namespace)) = (&deployment.metadata.name, &deployment.metadata.namespace) else { return Err(FleetError::NotFound) };
+        let (Some(name), Some(namespace)) = (&deployment.metadata.name, &deployment.metadata.namespace) else {
+            return Err(FleetError::NotFound);
+        };
         let api: Api<ChuteDeployment> = Api::namespaced(self.client.clone(), namespace);
         let patch = json!({ "metadata": { "uid": deployment.metadata.uid }, "spec": { "runState": "Stopped" } });
         match bounded("stopping a ChuteDeployment", api.patch(name, &params(), &Patch::Merge(&patch))).await {
@@ -160,7 +169,10 @@ impl Fleet for KubeFleet {
 
     async fn agent_token(&self, server: &str) -> Result<AgentToken, FleetError> {
         let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &node_namespace(server));
-        let wish = TokenRequest { spec: TokenRequestSpec { expiration_seconds: Some(TOKEN_LIFE_S), ..TokenRequestSpec::default() }, ..TokenRequest::default() };
+        let wish = TokenRequest {
+            spec: TokenRequestSpec { expiration_seconds: Some(TOKEN_LIFE_S), ..TokenRequestSpec::default() },
+            ..TokenRequest::default()
+        };
         let made = bounded("requesting a token", api.create_token_request(AGENT, &PostParams::default(), &wish)).await.map_err(outcome)?;
         let status = made.status.ok_or_else(|| FleetError::Away("the API server answered without a token".to_owned()))?;
         let expires_at: Timestamp = status.expiration_timestamp.0;

@@ -46,7 +46,8 @@ fn said(feed: &FeedStatus, otherwise: &str) -> String {
 
 /// Keeps the words of a finding that stays the same: they may hold a port number or a count that changes with every try.
 fn set(list: &mut Vec<Condition>, kind: &str, state: State, reason: &str, message: String, generation: Option<i64>, now: Timestamp) {
-    let kept = conditions::get(list, kind).filter(|old| old.status == state.as_str() && old.reason == reason).map(|old| old.message.clone());
+    let kept =
+        conditions::get(list, kind).filter(|old| old.status == state.as_str() && old.reason == reason).map(|old| old.message.clone());
     let message: String = kept.unwrap_or(message).chars().take(1000).collect();
     conditions::set(list, kind, state, reason, &message, generation, now);
 }

@@ -69,9 +69,27 @@ struct Pending {
 }
 
 impl Driver {
-    #[expect(clippy::too_many_arguments, reason = "called in one place, with what the supervisor holds")]
-    pub(super) fn new(name: String, hotkey: Ss58, fleet: Arc<KubeFleet>, store: Store, metrics: Metrics, client: ValidatorClient, options: LinkOptions) -> Self {
-        Self { name, hotkey, fleet, store, metrics, client, options, shelf: Shelf::default(), list: ListState::default(), recorded: BTreeMap::new() }
+    pub(super) fn new(
+        name: String,
+        hotkey: Ss58,
+        fleet: Arc<KubeFleet>,
+        store: Store,
+        metrics: Metrics,
+        client: ValidatorClient,
+        options: LinkOptions,
+    ) -> Self {
+        Self {
+            name,
+            hotkey,
+            fleet,
+            store,
+            metrics,
+            client,
+            options,
+            shelf: Shelf::default(),
+            list: ListState::default(),
+            recorded: BTreeMap::new(),
+        }
     }
 
     /// Runs until `stop` is cancelled.
@@ -190,7 +208,8 @@ impl Driver {
         }
         let known = self.known();
         let in_use = self.in_use();
-        let plan = self.shelf.plan(&Seen { specs: &specs, listed_anyway: &listed_anyway, complete }, &known, in_use.as_ref(), Timestamp::now());
+        let plan =
+            self.shelf.plan(&Seen { specs: &specs, listed_anyway: &listed_anyway, complete }, &known, in_use.as_ref(), Timestamp::now());
         let mut changed = false;
         for spec in &plan.write {
             changed |= self.write(spec).await;
@@ -260,7 +279,9 @@ impl Driver {
     }
 
     fn render(&self, row: &ChuteRow) -> Option<ChuteSpec> {
-        render::spec(row, &self.hotkey).map_err(|why| tracing::debug!(validator = self.name, chute = %row.chute_id, why, "a listed chute cannot be used")).ok()
+        render::spec(row, &self.hotkey)
+            .map_err(|why| tracing::debug!(validator = self.name, chute = %row.chute_id, why, "a listed chute cannot be used"))
+            .ok()
     }
 
     fn known(&self) -> Vec<Arc<Chute>> {
@@ -270,13 +291,20 @@ impl Driver {
     /// The chutes with any deployment; `None` unless the cache is whole and fresh.
     fn in_use(&self) -> Option<BTreeSet<ChuteId>> {
         let deployments = &self.fleet.watches.deployments;
-        let fresh = deployments.freshness.listed() && deployments.freshness.age().as_secs() <= DEPLOYMENTS_FRESH_S.max(u64::from(cluster::watch::TIMEOUT_S));
+        let fresh = deployments.freshness.listed()
+            && deployments.freshness.age().as_secs() <= DEPLOYMENTS_FRESH_S.max(u64::from(cluster::watch::TIMEOUT_S));
         (fresh && deployments.undecodable().is_empty()).then(|| deployments.all().iter().map(|one| one.spec.chute.id.clone()).collect())
     }
 
     async fn write(&self, spec: &ChuteSpec) -> bool {
         // The same id from another validator is theirs: two writers would fight over it for ever.
-        let other = self.fleet.watches.chutes.all().into_iter().find(|chute| chute.spec.chute_id == spec.chute_id && chute.spec.validator != self.hotkey);
+        let other = self
+            .fleet
+            .watches
+            .chutes
+            .all()
+            .into_iter()
+            .find(|chute| chute.spec.chute_id == spec.chute_id && chute.spec.validator != self.hotkey);
         if other.is_some() {
             tracing::warn!(validator = self.name, chute = %spec.chute_id, "another validator lists a chute of the same id; it keeps it");
             return false;
@@ -296,7 +324,13 @@ impl Driver {
             return;
         }
         let Ok(listed) = serde_json::to_value(spec) else { return };
-        let row = ListedChute { chute_id: spec.chute_id.clone(), version: spec.version.clone(), validator: spec.validator.clone(), name: spec.name.clone(), listed };
+        let row = ListedChute {
+            chute_id: spec.chute_id.clone(),
+            version: spec.version.clone(),
+            validator: spec.validator.clone(),
+            name: spec.name.clone(),
+            listed,
+        };
         let retired = match before.filter(|before| before.version != spec.version) {
             Some(before) => self.store.retire_chute(&before.chute_id, &before.version).await.map(drop),
             None => Ok(()),
@@ -319,7 +353,10 @@ impl Driver {
 
     /// Writes the link's conditions if they changed.
     async fn report(&self, feed: &validator::FeedStatus) {
-        let Some(resource) = self.fleet.view().validators.into_iter().find(|one| one.metadata.name.as_deref() == Some(self.name.as_str())) else { return };
+        let Some(resource) = self.fleet.view().validators.into_iter().find(|one| one.metadata.name.as_deref() == Some(self.name.as_str()))
+        else {
+            return;
+        };
         let before = resource.status.clone().unwrap_or_default();
         let generation = resource.metadata.generation;
         let after = wanted(&before.conditions, feed, &self.list, generation, Timestamp::now());
@@ -345,5 +382,9 @@ fn reason(kind: &'static str) -> &'static str {
 /// The client's view of a Validator resource.
 pub(super) fn config(resource: &Validator) -> Result<ValidatorConfig, String> {
     let url = |what: &str, text: &str| text.parse().map_err(|error| format!("spec.{what} is not a URL: {error}"));
-    Ok(ValidatorConfig { hotkey: resource.spec.hotkey.clone(), api: url("api", &resource.spec.api)?, socket: url("socket", &resource.spec.socket)? })
+    Ok(ValidatorConfig {
+        hotkey: resource.spec.hotkey.clone(),
+        api: url("api", &resource.spec.api)?,
+        socket: url("socket", &resource.spec.socket)?,
+    })
 }

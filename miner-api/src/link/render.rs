@@ -12,7 +12,8 @@ const NAME: usize = 256;
 /// What is missing, for the log.
 pub(super) fn spec(row: &ChuteRow, validator: &Ss58) -> Result<ChuteSpec, String> {
     let image = row.image.as_deref().filter(|image| !image.is_empty() && image.len() <= 512).ok_or("it names no usable image")?;
-    let gpu_count = u8::try_from(row.node_selector.gpu_count).ok().filter(|count| (1..=8).contains(count)).ok_or("it wants other than 1 to 8 GPUs")?;
+    let gpu_count =
+        u8::try_from(row.node_selector.gpu_count).ok().filter(|count| (1..=8).contains(count)).ok_or("it wants other than 1 to 8 GPUs")?;
     let ref_str = row.ref_str.as_deref().unwrap_or_default();
     if ref_str.len() > NAME {
         return Err("its ref_str is too long".to_owned());

@@ -48,7 +48,8 @@ fn asks_after(steps: &[Step]) -> bool {
             Unreadable { at } => (at, vec![], BTreeSet::from(["c".to_owned()]), true),
         };
         let seen = Seen { specs: &specs, listed_anyway: &anyway, complete };
-        asked = !shelf.plan(&seen, std::slice::from_ref(&chute), Some(&BTreeSet::new()), Timestamp::from_second(*at).unwrap()).ask.is_empty();
+        asked =
+            !shelf.plan(&seen, std::slice::from_ref(&chute), Some(&BTreeSet::new()), Timestamp::from_second(*at).unwrap()).ask.is_empty();
     }
     asked
 }
@@ -120,7 +121,11 @@ fn a_withdrawn_chute_goes_when_unused_for_a_minute_and_never_on_a_blind_spot() {
 #[test]
 fn a_chute_that_comes_back_is_listed_again_and_an_unchanged_one_is_not_written() {
     let mut shelf = Shelf::default();
-    let chutes = [known(ChuteSpec { listing: Listing::Withdrawn, ..spec("back", "v1") }), known(spec("same", "v1")), known(spec("new-version", "v1"))];
+    let chutes = [
+        known(ChuteSpec { listing: Listing::Withdrawn, ..spec("back", "v1") }),
+        known(spec("same", "v1")),
+        known(spec("new-version", "v1")),
+    ];
     let specs = [spec("back", "v1"), spec("same", "v1"), spec("new-version", "v2"), spec("new", "v1")];
     for complete in [true, false] {
         let seen = Seen { specs: &specs, listed_anyway: &BTreeSet::new(), complete };

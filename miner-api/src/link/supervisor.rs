@@ -58,7 +58,9 @@ impl Supervisor {
             self.fleet.watches.validators.all().into_iter().filter_map(|one| one.metadata.name.clone().map(|name| (name, one))).collect();
         let outdated: Vec<String> = links
             .iter()
-            .filter(|(name, link)| wanted.get(*name).is_none_or(|one| one.spec != link.spec || one.metadata.uid != link.uid) || link.task.is_finished())
+            .filter(|(name, link)| {
+                wanted.get(*name).is_none_or(|one| one.spec != link.spec || one.metadata.uid != link.uid) || link.task.is_finished()
+            })
             .map(|(name, _)| name.clone())
             .collect();
         for name in outdated {

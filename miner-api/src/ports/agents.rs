@@ -22,6 +22,8 @@ pub struct EnrolOrder {
 pub struct EnrolReply {
     /// Address of its node key.
     pub node_key: String,
+    /// A short form of that key, which the agent's log shows too.
+    pub fingerprint: Option<String>,
     /// The Kubernetes node's name.
     pub node_name: String,
     /// The Kubernetes node's UID.

@@ -73,7 +73,7 @@ pub trait Fleet: Send + Sync {
     async fn keep_kubeconfig(&self, server: &str, kubeconfig: &str) -> Result<String, FleetError>;
     /// Creates the server.
     async fn create_server(&self, server: &GpuServer) -> Result<GpuServer, FleetError>;
-    /// Sets the hold of that owner, or lifts it with `None`. Touches no other hold.
+    /// Sets the hold of that owner unless it has one, or lifts it with `None`. Touches no other hold.
     async fn set_hold(&self, server: &str, owner: &str, hold: Option<Hold>) -> Result<GpuServer, FleetError>;
     /// Confirms and asks for the deletion of exactly this server (by UID).
     async fn delete_server(&self, server: &GpuServer, lost: bool) -> Result<(), FleetError>;

@@ -19,9 +19,12 @@ pub fn deployment(deployment: &Arc<ChuteDeployment>, server: Option<&GpuServer>,
     let reached = |phase| status.reached.iter().find(|reached| reached.phase == phase).map(|reached| time::wire(reached.at.0));
     let reported = server.and_then(|server| server.status.as_ref()).and_then(|status| status.reported.as_ref());
     let gpus: Vec<Value> = match (server, reported) {
-        (Some(server), Some(reported)) => {
-            reported.gpus.iter().filter(|one| spec.gpus.contains(&one.uuid)).map(|one| gpu::gpu(one, server, server_id, &[deployment])).collect()
-        }
+        (Some(server), Some(reported)) => reported
+            .gpus
+            .iter()
+            .filter(|one| spec.gpus.contains(&one.uuid))
+            .map(|one| gpu::gpu(one, server, server_id, &[deployment]))
+            .collect(),
         // The list's length is what people read; a server that has not reported still holds these GPUs.
         _ => spec.gpus.iter().map(|uuid| json!({ "gpu_id": uuid, "server_id": server_id, "deployment_id": spec.deployment_id })).collect(),
     };

@@ -56,7 +56,17 @@ pub fn report(view: &View, sums: Result<Sums, LedgerDown>, now: Timestamp) -> Re
     let gepetto = gepetto::of(view);
     let ledger = ledger::of(sums);
     let problems = problems::find(view, &servers, &validators, &gepetto, &ledger);
-    Report { version: 1, at: wire(now), problems, servers, deployments: deployments::of(view, now), validators, gepetto, ledger, sources: view.sources.clone() }
+    Report {
+        version: 1,
+        at: wire(now),
+        problems,
+        servers,
+        deployments: deployments::of(view, now),
+        validators,
+        gepetto,
+        ledger,
+        sources: view.sources.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -36,12 +36,23 @@ pub struct Problem {
 /// A cache this old was not refreshed although it should have been.
 const OLD_S: u64 = 300;
 
-pub(super) fn find(view: &View, servers: &[ServerLine], validators: &[ValidatorLine], gepetto: &Gepetto, ledger: &LedgerReport) -> Vec<Problem> {
+pub(super) fn find(
+    view: &View,
+    servers: &[ServerLine],
+    validators: &[ValidatorLine],
+    gepetto: &Gepetto,
+    ledger: &LedgerReport,
+) -> Vec<Problem> {
     let mut found = Vec::new();
     sources(view, &mut found);
     if !ledger.available {
         let why = ledger.error.as_deref().unwrap_or_default();
-        found.push(problem(Severity::Critical, "postgres", format!("not available: nothing new is launched, changes are refused ({why})"), "kubectl -n chutes get pods"));
+        found.push(problem(
+            Severity::Critical,
+            "postgres",
+            format!("not available: nothing new is launched, changes are refused ({why})"),
+            "kubectl -n chutes get pods",
+        ));
     }
     links(validators, &mut found);
     for (resource, line) in view.servers.iter().zip(servers) {
@@ -49,9 +60,19 @@ pub(super) fn find(view: &View, servers: &[ServerLine], validators: &[ValidatorL
     }
     if gepetto.planning == "False" {
         let why = gepetto.why.clone().unwrap_or_default();
-        found.push(problem(Severity::Warning, "gepetto", format!("does not plan: {why}"), "kubectl -n chutes describe gepettopolicy default"));
+        found.push(problem(
+            Severity::Warning,
+            "gepetto",
+            format!("does not plan: {why}"),
+            "kubectl -n chutes describe gepettopolicy default",
+        ));
     } else if gepetto.mode != "Active" {
-        found.push(problem(Severity::Info, "gepetto", format!("mode is {}: no plan is carried out", gepetto.mode), "kubectl -n chutes edit gepettopolicy default"));
+        found.push(problem(
+            Severity::Info,
+            "gepetto",
+            format!("mode is {}: no plan is carried out", gepetto.mode),
+            "kubectl -n chutes edit gepettopolicy default",
+        ));
     }
     found.sort_by_key(|one| one.severity);
     found
@@ -74,7 +95,12 @@ fn sources(view: &View, found: &mut Vec<Problem>) {
 
 fn links(validators: &[ValidatorLine], found: &mut Vec<Problem>) {
     if validators.is_empty() {
-        found.push(problem(Severity::Critical, "validators", "none is configured: nobody to earn from".to_owned(), "kubectl apply -f validator.yaml"));
+        found.push(problem(
+            Severity::Critical,
+            "validators",
+            "none is configured: nobody to earn from".to_owned(),
+            "kubectl apply -f validator.yaml",
+        ));
     }
     for line in validators {
         let describe = format!("kubectl -n chutes describe validator {}", line.name);
@@ -95,9 +121,15 @@ fn server(resource: &crd::GpuServer, line: &ServerLine, found: &mut Vec<Problem>
     let status = resource.status.clone().unwrap_or_default();
     if resource.metadata.deletion_timestamp.is_some() {
         let why = conditions::get(&status.conditions, condition::DELETABLE).filter(|one| one.status != "True");
-        let confirmed = resource.metadata.annotations.as_ref().and_then(|marks| marks.get(crd::annotations::CONFIRM_DELETE)) == Some(&line.name);
+        let confirmed =
+            resource.metadata.annotations.as_ref().and_then(|marks| marks.get(crd::annotations::CONFIRM_DELETE)) == Some(&line.name);
         match (confirmed, why) {
-            (false, _) => found.push(problem(Severity::Warning, subject, "its deletion waits for a confirmation".to_owned(), format!("chutes-miner delete-node --name {}", line.name))),
+            (false, _) => found.push(problem(
+                Severity::Warning,
+                subject,
+                "its deletion waits for a confirmation".to_owned(),
+                format!("chutes-miner delete-node --name {}", line.name),
+            )),
             (true, Some(why)) => found.push(problem(Severity::Info, subject, format!("is being deleted: {}", why.message), describe)),
             (true, None) => {}
         }
@@ -105,10 +137,16 @@ fn server(resource: &crd::GpuServer, line: &ServerLine, found: &mut Vec<Problem>
     }
     for gpu in status.reported.iter().flat_map(|reported| &reported.gpus).filter(|gpu| gpu.health != GpuHealth::Ok) {
         let detail = gpu.detail.as_deref().unwrap_or("no details");
-        found.push(problem(Severity::Warning, subject.clone(), format!("GPU {} ({}) is {}: {detail}", gpu.index, gpu.uuid, gpu.health), describe.clone()));
+        found.push(problem(
+            Severity::Warning,
+            subject.clone(),
+            format!("GPU {} ({}) is {}: {detail}", gpu.index, gpu.uuid, gpu.health),
+            describe.clone(),
+        ));
     }
     // The first step that did not succeed explains all later ones.
-    let order = [condition::PROVISIONED, condition::ENROLLED, condition::INVENTORIED, condition::ADVERTISED, condition::VERIFIED, condition::READY];
+    let order =
+        [condition::PROVISIONED, condition::ENROLLED, condition::INVENTORIED, condition::ADVERTISED, condition::VERIFIED, condition::READY];
     let first = order.iter().filter_map(|kind| conditions::get(&status.conditions, kind)).find(|one| one.status != "True");
     if let Some(fault) = first {
         let severity = if fault.type_ == condition::READY || line.busy > 0 { Severity::Critical } else { Severity::Warning };

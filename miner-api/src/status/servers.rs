@@ -51,11 +51,21 @@ pub(super) fn lines(view: &View, idle_now: &BTreeMap<String, String>, now: Times
 
 fn line(server: &GpuServer, view: &View, idle_now: &BTreeMap<String, String>, now: Timestamp) -> ServerLine {
     let name = server.metadata.name.clone().unwrap_or_default();
-    let held: BTreeSet<&GpuUuid> = view.deployments.iter().filter(|one| one.spec.server.as_str() == name && alive(one)).flat_map(|one| &one.spec.gpus).collect();
+    let held: BTreeSet<&GpuUuid> =
+        view.deployments.iter().filter(|one| one.spec.server.as_str() == name && alive(one)).flat_map(|one| &one.spec.gpus).collect();
     let status = server.status.clone().unwrap_or_default();
     let reported = status.reported.map(|reported| reported.gpus).unwrap_or_default();
-    let holds = server.spec.holds.iter().filter(|hold| hold.until.as_ref().is_none_or(|until| until.0 > now)).map(|hold| hold.owner.clone()).collect();
-    let idle = reported.iter().filter(|gpu| !held.contains(&gpu.uuid)).map(|gpu| IdleGpu { gpu: gpu.uuid.to_string(), reason: why(server, gpu, idle_now, now) });
+    let holds = server
+        .spec
+        .holds
+        .iter()
+        .filter(|hold| hold.until.as_ref().is_none_or(|until| until.0 > now))
+        .map(|hold| hold.owner.clone())
+        .collect();
+    let idle = reported
+        .iter()
+        .filter(|gpu| !held.contains(&gpu.uuid))
+        .map(|gpu| IdleGpu { gpu: gpu.uuid.to_string(), reason: why(server, gpu, idle_now, now) });
     ServerLine {
         phase: status.phase.map_or_else(|| "New".to_owned(), |phase| phase.to_string()),
         model: server.spec.gpu_ref.to_string(),

@@ -80,7 +80,15 @@ fn the_report_has_the_shape_that_the_command_line_reads() {
     });
     let broken = std::sync::Arc::make_mut(&mut view.servers[1]);
     let conditions = &mut broken.status.as_mut().unwrap().conditions;
-    crd::conditions::set(conditions, "Ready", crd::conditions::State::Unknown, "AgentSilent", "no sign of life for 95 s", None, fixtures::now());
+    crd::conditions::set(
+        conditions,
+        "Ready",
+        crd::conditions::State::Unknown,
+        "AgentSilent",
+        "no sign of life for 95 s",
+        None,
+        fixtures::now(),
+    );
     let mut sums = Sums { hours: 24, cost_usd: 120.0, ..Sums::default() };
     sums.gpu_seconds_by_server.insert("gpu-1".to_owned(), 84_600.0);
     sums.gpu_seconds_by_chute.insert("chute-1".to_owned(), 84_600.0);
@@ -91,5 +99,8 @@ fn the_report_has_the_shape_that_the_command_line_reads() {
         std::fs::write(path, &made).unwrap();
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(made, kept, "the shape changed: if that is meant, run this test with UPDATE_FIXTURES=1 and look at the command line's tests");
+    assert_eq!(
+        made, kept,
+        "the shape changed: if that is meant, run this test with UPDATE_FIXTURES=1 and look at the command line's tests"
+    );
 }

@@ -43,7 +43,11 @@ pub(super) fn lines(view: &View) -> Vec<ValidatorLine> {
             api: one.spec.api.clone(),
             connected: finding(conditions, condition::CONNECTED),
             in_sync: finding(conditions, condition::INVENTORY_IN_SYNC),
-            chutes: view.chutes.iter().filter(|chute| chute.spec.validator == one.spec.hotkey && chute.spec.listing == crd::chute::Listing::Listed).count(),
+            chutes: view
+                .chutes
+                .iter()
+                .filter(|chute| chute.spec.validator == one.spec.hotkey && chute.spec.listing == crd::chute::Listing::Listed)
+                .count(),
         }
     };
     view.validators.iter().map(line).collect()
@@ -52,6 +56,11 @@ pub(super) fn lines(view: &View) -> Vec<ValidatorLine> {
 fn finding(list: &[crd::Condition], kind: &str) -> Finding {
     match conditions::get(list, kind) {
         None => Finding { state: "Unknown".to_owned(), reason: "NotReported".to_owned(), message: String::new(), since: None },
-        Some(found) => Finding { state: found.status.clone(), reason: found.reason.clone(), message: found.message.clone(), since: Some(wire(found.last_transition_time.0)) },
+        Some(found) => Finding {
+            state: found.status.clone(),
+            reason: found.reason.clone(),
+            message: found.message.clone(),
+            since: Some(wire(found.last_transition_time.0)),
+        },
     }
 }

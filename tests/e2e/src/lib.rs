@@ -7,4 +7,6 @@
 
 pub mod fleet;
 pub mod pods;
+pub mod story;
+pub mod validator;
 pub mod wait;

@@ -48,7 +48,7 @@ pub(super) async fn observe(ctx: &Context, object: &ChuteDeployment) -> Result<S
     // Kubernetes writes times in whole seconds, cut: a list counts only from the second after.
     let lists_clear = pod_gone_at.and_then(|at| clear_since(at.saturating_add(SignedDuration::from_secs(1)).unwrap_or(at)));
 
-    let ask_the_ledger = status.phase == Some(Phase::Stopping) && clear_at.is_none() && pod_gone_at.is_some() && lists_clear.is_none();
+    let ask_the_ledger = status.phase == Some(Phase::Stopping) && (clear_at.is_none() || pod_gone_at.is_none());
     let asked = status.config_id.is_some() || (ask_the_ledger && asked(ctx, object).await?);
     Ok(Seen {
         now,

@@ -229,7 +229,7 @@ fn stopping(seen: &Seen) -> Step {
     }
     if seen.pod_gone_at.is_none() {
         // Without a token nobody made a pod: realizers begin with the Secret.
-        let never = seen.secret.is_none() && seen.config.is_none() && seen.workload.is_none();
+        let never = !seen.asked && seen.secret.is_none() && seen.config.is_none() && seen.workload.is_none();
         return if never || seen.server_lost || pod_gone(seen.workload.as_ref()) { Step::NotePodGone } else { Step::Wait(None) };
     }
     if seen.clear_at.is_none() {

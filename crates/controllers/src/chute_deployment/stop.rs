@@ -4,6 +4,7 @@ use crd::ChuteDeployment;
 use crd::chute_deployment::Phase;
 use crd::conditions;
 use jiff::Timestamp;
+use protocol::ids::ConfigId;
 use store::{FreedBy, PodGone, ValidatorClear};
 
 use super::reasons::{self, ends_as};
@@ -33,8 +34,17 @@ pub(super) async fn begin(ctx: &Context, object: &ChuteDeployment, mut draft: Dr
         Err(error) if error.is_unavailable() && !ours => (reason.to_owned(), message.to_owned()),
         Err(error) => return Err(error.into()),
     };
+    if draft.status.config_id.is_none() {
+        draft.status.config_id = config_of_record(ctx, object).await;
+    }
     draft.enter(Phase::Stopping, &reason, &message);
     draft.write(ctx).await
+}
+
+/// An object that was made anew for a launched deployment knows nothing of its launch; the ledger does.
+async fn config_of_record(ctx: &Context, object: &ChuteDeployment) -> Option<ConfigId> {
+    let attempts = ctx.store.attempts(&object.spec.deployment_id).await.ok()?;
+    attempts.into_iter().rev().find_map(|attempt| attempt.config_id)
 }
 
 /// Frees the GPUs, by the proof in the conditions.

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use crd::annotations::FINALIZER;
 use crd::chute_deployment::{Cache, ChuteRef, PodResources, RunState, resource_name};
 use crd::gpu_server::Capacity;
-use crd::{Chute, ChuteDeployment, ChuteDeploymentSpec, GpuServer, labels};
+use crd::chute::Listing;
+use crd::{Chute, ChuteDeployment, ChuteDeploymentSpec, ChuteSpec, GpuServer, labels};
 use protocol::ids::{ChuteId, ChuteVersion, ServerName, Ss58};
+use protocol::version::LibraryVersion;
 use store::Deployment;
 
 use crate::{Context, Error, Result};
@@ -21,7 +23,10 @@ const NODE_SHARE_PERCENT: u32 = 5;
 /// Whether a deployment of the chute on the server could be built now.
 pub(super) fn check(ctx: &Context, chute: &ChuteId, version: &ChuteVersion, server: &ServerName) -> Result<()> {
     find_chute(ctx, chute, version)?;
-    find_server(ctx, server)?;
+    let found = find_server(ctx, server)?;
+    if found.metadata.deletion_timestamp.is_some() {
+        return Err(Error::Waiting(format!("server {server} is being removed")));
+    }
     Ok(())
 }
 
@@ -32,25 +37,58 @@ fn find_chute(ctx: &Context, id: &ChuteId, version: &ChuteVersion) -> Result<std
 }
 
 fn find_server(ctx: &Context, name: &ServerName) -> Result<std::sync::Arc<GpuServer>> {
-    let found = ctx.server(name.as_str()).filter(|server| server.metadata.deletion_timestamp.is_none());
-    found.ok_or_else(|| Error::Waiting(format!("server {name} is not there any more")))
+    ctx.server(name.as_str()).ok_or_else(|| Error::Waiting(format!("server {name} is not there any more")))
 }
 
 /// The resource of a row.
 pub(super) fn deployment(ctx: &Context, row: &Deployment) -> Result<ChuteDeployment> {
     let chute = find_chute(ctx, &row.chute_id, &row.version)?;
+    of_chute(ctx, row, &chute.spec)
+}
+
+/// The resource of a row that is only to be taken down: it needs no chute that could still be launched.
+pub(super) fn stopped(ctx: &Context, row: &Deployment) -> Result<ChuteDeployment> {
+    let unknown = ChuteSpec {
+        validator: row.validator.clone(),
+        chute_id: row.chute_id.clone(),
+        version: row.version.clone(),
+        name: row.chute_id.to_string(),
+        image: "unknown".to_owned(),
+        ref_str: "unknown:unknown".to_owned(),
+        chutes_version: None,
+        gpu_count: u8::try_from(row.gpus.len()).unwrap_or(u8::MAX),
+        supported_gpus: Vec::new(),
+        tee: false,
+        public: false,
+        disk_gib: None,
+        listing: Listing::Withdrawn,
+    };
+    let mut object = match find_chute(ctx, &row.chute_id, &row.version) {
+        Ok(chute) => of_chute(ctx, row, &chute.spec)?,
+        Err(_) => of_chute(ctx, row, &unknown)?,
+    };
+    object.spec.run_state = RunState::Stopped;
+    Ok(object)
+}
+
+fn of_chute(ctx: &Context, row: &Deployment, chute: &ChuteSpec) -> Result<ChuteDeployment> {
     let server = find_server(ctx, &row.server)?;
     let validator = ctx.watches.validators.all().into_iter().find(|validator| validator.spec.hotkey == row.validator);
     let listed = validator.as_ref().and_then(|validator| validator.spec.registry.as_deref());
-    let registry = registry(ctx.registry_override.as_deref(), listed, &row.validator);
-    Ok(build(row, &chute, &server, &registry))
+    let versions = server.status.as_ref().and_then(|status| status.reported.as_ref()?.versions.as_ref());
+    let vm = versions.and_then(|versions| versions.vm.as_deref());
+    let registry = registry(ctx.registry_override.as_deref(), listed, vm, &row.validator);
+    Ok(build(row, chute, &server, &registry))
 }
 
-fn registry(overridden: Option<&str>, listed: Option<&str>, validator: &Ss58) -> String {
-    overridden.or(listed).map_or_else(|| crd::validator::default_registry(validator), str::to_owned)
+/// Sealed workers since 1.4.0 hold certificates of their own for the network's registry; all others pull through the miner's.
+fn registry(overridden: Option<&str>, listed: Option<&str>, vm: Option<&str>, validator: &Ss58) -> String {
+    let direct = vm.is_some_and(|version| LibraryVersion::parse(version).at_least("1.4.0"));
+    let chosen = overridden.or(listed).or(direct.then_some("registry.chutes.ai"));
+    chosen.map_or_else(|| crd::validator::default_registry(validator), str::to_owned)
 }
 
-fn build(row: &Deployment, chute: &Chute, server: &GpuServer, registry: &str) -> ChuteDeployment {
+fn build(row: &Deployment, chute: &ChuteSpec, server: &GpuServer, registry: &str) -> ChuteDeployment {
     let spec = &server.spec;
     let gpus = u8::try_from(row.gpus.len()).unwrap_or(u8::MAX);
     let capacity = server.status.as_ref().and_then(|status| status.reported.as_ref()?.capacity.clone()).unwrap_or_default();
@@ -66,17 +104,17 @@ fn build(row: &Deployment, chute: &Chute, server: &GpuServer, registry: &str) ->
             chute: ChuteRef {
                 id: row.chute_id.clone(),
                 version: row.version.clone(),
-                name: chute.spec.name.clone(),
-                ref_str: chute.spec.ref_str.clone(),
-                chutes_version: chute.spec.chutes_version.clone().unwrap_or_default(),
-                tee: chute.spec.tee,
+                name: chute.name.clone(),
+                ref_str: chute.ref_str.clone(),
+                chutes_version: chute.chutes_version.clone().unwrap_or_default(),
+                tee: chute.tee,
             },
             gpu_count: gpus,
             gpus: row.gpus.clone(),
             address: spec.address.clone(),
-            image: format!("{registry}/{}", chute.spec.image),
+            image: format!("{registry}/{}", chute.image),
             ports: Vec::new(),
-            resources: resources(&capacity, u32::from(gpus), u32::from(spec.gpu_count), chute.spec.disk_gib),
+            resources: resources(&capacity, u32::from(gpus), u32::from(spec.gpu_count), chute.disk_gib),
             cache: Cache {
                 max_age_days: cache.and_then(|cache| cache.max_age_days).unwrap_or(CACHE_AGE_DAYS),
                 max_size_gb: cache.and_then(|cache| cache.max_size_gb).unwrap_or(CACHE_SIZE_GB),
@@ -133,8 +171,11 @@ mod tests {
     #[test]
     fn an_override_beats_the_validators_registry() {
         let hotkey: Ss58 = "5Df8xCSkGWk9VWU2QeWXDLn2p7zebV58TsFWxfhs8VRbARFj".parse().unwrap();
-        assert_eq!(registry(Some("r:5000"), Some("listed"), &hotkey), "r:5000");
-        assert_eq!(registry(None, Some("listed"), &hotkey), "listed");
-        assert!(registry(None, None, &hotkey).ends_with(".localregistry.chutes.ai:30500"));
+        assert_eq!(registry(Some("r:5000"), Some("listed"), Some("1.4.0"), &hotkey), "r:5000");
+        assert_eq!(registry(None, Some("listed"), Some("1.4.0"), &hotkey), "listed");
+        assert_eq!(registry(None, None, Some("1.4.0.rc1"), &hotkey), "registry.chutes.ai");
+        for proxied in [None, Some("1.3.9")] {
+            assert!(registry(None, None, proxied, &hotkey).ends_with(".localregistry.chutes.ai:30500"));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use cluster::apply::create;
 use cluster::call::get_opt;
-use crd::chute_deployment::{Phase, RunState, launch_secret_name};
+use crd::chute_deployment::{Phase, launch_secret_name};
 use crd::ChuteDeployment;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
@@ -68,23 +68,25 @@ async fn one(ctx: &Context, row: &store::Deployment) -> Result<()> {
     }
     let attempts = ctx.store.attempts(&row.id).await?;
     let asked = attempts.iter().any(|attempt| attempt.state != AttemptState::Settled(Settled::Refused));
-    match build::deployment(ctx, row) {
-        Ok(mut object) => {
-            // A token was asked for, so something may run: it is taken down in order, never launched a second time.
-            if asked {
-                object.spec.run_state = RunState::Stopped;
-            }
+    if asked {
+        // Something may run: it is taken down in order, never launched a second time.
+        create(&api, &build::stopped(ctx, row)?).await?;
+        tracing::warn!(deployment = %row.id, "the resource of a launched deployment is gone; another takes it down");
+        return Ok(());
+    }
+    let launchable = build::check(ctx, &row.chute_id, &row.version, &row.server).and_then(|()| build::deployment(ctx, row));
+    match launchable {
+        Ok(object) => {
             create(&api, &object).await?;
-            tracing::info!(deployment = %row.id, stopped = asked, "a granted deployment got its resource");
+            tracing::info!(deployment = %row.id, "a granted deployment got its resource");
             Ok(())
         }
-        Err(why) if !asked => {
+        Err(why) => {
             let proof = FreedBy { pod_gone: PodGone::NeverCreated, validator_clear: ValidatorClear::NothingAsked };
             ctx.store.end_deployment(ctx.epoch, &row.id, Phase::Stopped.as_str(), reasons::OVERTAKEN, &proof).await?;
             tracing::info!(deployment = %row.id, %why, "a granted deployment ends before it began");
             Ok(())
         }
-        Err(why) => Err(why),
     }
 }
 

@@ -6,6 +6,7 @@
 use crd::GpuServer;
 use crd::conditions::State;
 use crd::gpu_server::{Attestation, Proof, condition};
+use gepetto::snapshot::Source;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
@@ -30,7 +31,8 @@ pub(super) async fn prove(ctx: &Context, server: &GpuServer, name: &ServerName, 
         waits(draft, "NoValidator", &message);
         return Ok(());
     };
-    if !view.nodes_source().trusted(draft.now, ctx.timing.oldest_list) {
+    let heard = Source { as_of: view.nodes_heard(), complete: true };
+    if !heard.trusted(draft.now, ctx.timing.oldest_list) {
         // Neither good nor bad news: what was found stays found.
         waits(draft, "WaitingForValidator", "the validator's list of GPUs could not be read lately");
         return Ok(());
@@ -164,7 +166,7 @@ impl Saga<'_> {
                     }
                 }
                 // It may have been sent; a list from after it tells.
-                StepState::Started if view.nodes_source().as_of.is_none_or(|as_of| as_of <= step.at) => return Ok(()),
+                StepState::Started if view.nodes_heard().is_none_or(|heard| heard <= step.at) => return Ok(()),
                 StepState::Started => {}
                 StepState::Undone => {
                     let pause = SignedDuration::try_from(self.ctx.timing.readvertise).unwrap_or(SignedDuration::MAX);

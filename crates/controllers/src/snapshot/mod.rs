@@ -4,7 +4,7 @@ mod chutes;
 mod servers;
 mod setbacks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crd::chute_deployment::Phase;
 use crd::ChuteDeployment;
@@ -48,7 +48,7 @@ impl Ledgered {
 #[must_use]
 pub fn snapshot(ctx: &Context, validator: &Ss58, view: &View, ledgered: &Ledgered, now: Timestamp) -> Snapshot {
     let claims: BTreeMap<&GpuUuid, &DeploymentId> = ledgered.claims.iter().map(|c| (&c.gpu, &c.deployment)).collect();
-    let deployments = deployments(ctx, validator, &claims);
+    let deployments = deployments(ctx, validator, &claims, &ledgered.recent);
     let fresh = ctx.watches.fresh(ctx.timing.oldest_watch);
     let all_decoded = ctx.watches.deployments.undecodable().is_empty();
     let sources = Sources {
@@ -69,15 +69,27 @@ pub fn snapshot(ctx: &Context, validator: &Ss58, view: &View, ledgered: &Ledgere
     }
 }
 
-fn deployments(ctx: &Context, validator: &Ss58, claims: &BTreeMap<&GpuUuid, &DeploymentId>) -> Vec<Deployment> {
-    let mut found: Vec<Deployment> = ctx
-        .watches
-        .deployments
-        .all()
-        .iter()
-        .filter(|object| object.spec.validator == *validator)
-        .filter_map(|object| deployment(object, claims))
-        .collect();
+fn deployments(
+    ctx: &Context,
+    validator: &Ss58,
+    claims: &BTreeMap<&GpuUuid, &DeploymentId>,
+    recent: &[store::Deployment],
+) -> Vec<Deployment> {
+    let objects = ctx.watches.deployments.all();
+    let ours = objects.iter().filter(|object| object.spec.validator == *validator);
+    let mut found: Vec<Deployment> = ours.filter_map(|object| deployment(object, claims)).collect();
+    // Decided a moment ago: the watch does not show them yet.
+    let known: BTreeSet<&DeploymentId> = objects.iter().map(|object| &object.spec.deployment_id).collect();
+    let unseen = recent.iter().filter(|row| row.ended_at.is_none() && row.validator == *validator && !known.contains(&row.id));
+    found.extend(unseen.map(|row| Deployment {
+        id: row.id.clone(),
+        chute: row.chute_id.clone(),
+        version: row.version.clone(),
+        server: row.server.clone(),
+        gpus: row.gpus.clone(),
+        stage: Stage::Asking,
+        created_at: row.created_at,
+    }));
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
 }
@@ -94,6 +106,7 @@ fn deployment(object: &ChuteDeployment, claims: &BTreeMap<&GpuUuid, &DeploymentI
     let stage = match phase {
         _ if ending => Stage::Ending,
         Phase::Active => Stage::Active,
+        Phase::Pending => Stage::Asking,
         _ => Stage::Launching,
     };
     Some(Deployment {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gepetto::snapshot::Source;
 use jiff::Timestamp;
-use protocol::dto::{ChuteRow, InstanceRow, InventoryRow, NodeRow};
-use protocol::ids::{ChuteId, ConfigId, GpuUuid, InstanceId};
+use protocol::dto::{ChuteRow, InstanceRow, InventoryRow, MinerServer, NodeRow};
+use protocol::ids::{ChuteId, ConfigId, GpuUuid, InstanceId, ServerId};
 use validator::Listing;
 
 /// What the validator said last, list by list.
@@ -21,6 +21,8 @@ pub struct View {
     pub nodes: BTreeMap<GpuUuid, NodeRow>,
     /// GPUs that hold an instance.
     pub inventory: BTreeMap<GpuUuid, InventoryRow>,
+    /// Versions of the sealed workers' images, where the validator tells them.
+    pub vm_versions: BTreeMap<ServerId, String>,
     chutes_read: Source,
     instances_read: Source,
     nodes_read: Source,
@@ -28,8 +30,14 @@ pub struct View {
     /// The two latest complete lists, the later one first.
     instance_lists: Vec<InstanceList>,
     node_lists: Vec<(Timestamp, BTreeSet<GpuUuid>)>,
+    /// The latest lists of GPUs without any row, the latest first, if nothing but such came lately.
+    empty_node_lists: Vec<Timestamp>,
+    nodes_heard: Option<Timestamp>,
     instance_seen: BTreeMap<InstanceId, Timestamp>,
 }
+
+/// So many lists of GPUs without a row are taken for an empty list.
+const EMPTY_LISTS: usize = 4;
 
 #[derive(Clone, Debug)]
 struct InstanceList {
@@ -73,8 +81,21 @@ impl View {
     }
 
     /// Takes a list of GPUs.
+    ///
+    /// Validators have no word for an empty list of GPUs, so one can never be told from silence. Several in a row are taken for
+    /// the truth: what follows from it (no launches, an advert that the validator refuses if it knows better) destroys nothing.
     pub fn nodes(&mut self, listing: Listing<NodeRow>) {
         self.nodes_read = read(&self.nodes_read, &listing);
+        self.nodes_heard = Some(listing.as_of);
+        if listing.items.is_empty() && listing.bad_rows == 0 {
+            self.empty_node_lists.insert(0, listing.as_of);
+            self.empty_node_lists.truncate(EMPTY_LISTS);
+            if self.empty_node_lists.len() == EMPTY_LISTS {
+                self.nodes.clear();
+            }
+        } else {
+            self.empty_node_lists.clear();
+        }
         if listing.completeness.is_complete() && listing.bad_rows == 0 {
             self.nodes.clear();
             let ids = listing.items.iter().map(|row| row.uuid.clone()).collect();
@@ -93,6 +114,11 @@ impl View {
         self.inventory.extend(listing.items.into_iter().map(|row| (row.gpu_id.clone(), row)));
     }
 
+    /// Takes a list of servers. Nothing is concluded from a server's absence.
+    pub fn servers(&mut self, listing: Listing<MinerServer>) {
+        self.vm_versions.extend(listing.items.into_iter().filter_map(|row| Some((row.server_id, row.version?))));
+    }
+
     /// How far the list of chutes can be trusted.
     #[must_use]
     pub fn chutes_source(&self) -> Source {
@@ -106,6 +132,12 @@ impl View {
             as_of: self.instances_read.as_of.min(self.inventory_read.as_of),
             complete: self.instances_read.complete && self.inventory_read.complete,
         }
+    }
+
+    /// When the validator was last heard on our GPUs, be it with an empty list.
+    #[must_use]
+    pub fn nodes_heard(&self) -> Option<Timestamp> {
+        self.nodes_heard
     }
 
     /// How far the list of GPUs can be trusted.
@@ -142,6 +174,12 @@ impl View {
     /// Whether the validator does not know a GPU, by two complete lists asked for after `since`.
     #[must_use]
     pub fn node_absent_since(&self, gpu: &GpuUuid, since: Timestamp) -> bool {
+        if let [.., oldest] = self.empty_node_lists.as_slice()
+            && self.empty_node_lists.len() == EMPTY_LISTS
+            && *oldest > since
+        {
+            return true;
+        }
         let [(_, later), (as_of, earlier)] = self.node_lists.as_slice() else { return false };
         *as_of > since && !later.contains(gpu) && !earlier.contains(gpu) && !self.nodes.contains_key(gpu)
     }

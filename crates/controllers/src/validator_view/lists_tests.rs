@@ -97,3 +97,20 @@ fn a_gpu_is_gone_after_two_complete_lists() {
     assert!(view.node_absent_since(&gpu(), at(0)));
     assert!(!view.node_absent_since(&gpu(), at(20)));
 }
+
+#[test]
+fn many_lists_without_a_gpu_are_an_empty_list() {
+    let mut view = View::default();
+    let node: NodeRow = serde_json::from_value(serde_json::json!({"uuid": gpu()})).unwrap();
+    view.nodes(listing(vec![node], 10, true));
+    for second in [20, 30, 40] {
+        view.nodes(listing(vec![], second, false));
+    }
+    assert!(view.nodes.contains_key(&gpu()));
+    assert!(!view.node_absent_since(&gpu(), at(0)));
+    view.nodes(listing(vec![], 50, false));
+    assert!(!view.nodes.contains_key(&gpu()));
+    assert!(view.node_absent_since(&gpu(), at(10)));
+    assert!(!view.node_absent_since(&gpu(), at(20)));
+    assert_eq!(view.nodes_source(), Source::complete(at(10)), "and yet the source does not get younger");
+}

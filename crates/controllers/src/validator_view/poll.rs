@@ -61,6 +61,10 @@ async fn round(client: &ValidatorClient, mut view: View, chutes: bool) -> View {
     if chutes && let Some(listing) = heard(client, "chutes", client.chutes().await) {
         view.chutes(listing);
     }
+    // Only validators since 2026 have this list.
+    if chutes && let Ok(listing) = client.servers().await {
+        view.servers(listing);
+    }
     view
 }
 

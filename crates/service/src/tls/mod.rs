@@ -21,7 +21,9 @@ pub enum TlsError {
         cause: std::io::Error,
     },
     /// Key and certificate of the authority do not both exist.
-    #[error("only one of {0}/ca.pem and {0}/ca.key.pem exists: restore the other from a backup, or remove both (every agent must then be enrolled again)")]
+    #[error(
+        "only one of {0}/ca.pem and {0}/ca.key.pem exists: restore the other from a backup, or remove both (every agent must then be enrolled again)"
+    )]
     HalfAuthority(std::path::PathBuf),
     /// A certificate or key could not be made or read.
     #[error("certificate: {0}")]
@@ -63,7 +65,11 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap().with_root_certificates(roots).with_no_client_auth();
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         let mut client = ClientConnection::new(Arc::new(config), ServerName::try_from(name.to_owned()).unwrap()).unwrap();
         let mut server = ServerConnection::new(identity.config().unwrap()).unwrap();
         while client.is_handshaking() || server.is_handshaking() {

@@ -42,9 +42,12 @@ fn silence_is_not_an_empty_list() {
 
 #[test]
 fn an_empty_list_that_says_so_is_complete() {
-    let listing = read("data: NO_ITEMS\n\n", StreamEnd::Clean);
-    assert_eq!(listing.completeness, Completeness::Complete);
-    assert!(listing.proves_absence_of("i1"));
+    for stream in ["data: NO_ITEMS\n\n", "data: NO_ITEMS"] {
+        let listing = read(stream, StreamEnd::Clean);
+        assert_eq!(listing.completeness, Completeness::Complete);
+        assert!(listing.proves_absence_of("i1"));
+    }
+    assert!(!read("data: NO_ITE", StreamEnd::Clean).proves_absence_of("i1"));
 }
 
 #[test]

@@ -49,6 +49,7 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
     supported(&app, &view, &add).await?;
 
     let name = add.name.as_str();
+    let mut fingerprint = None;
     let server = match &add.driver {
         Driver::Agent { api } => {
             let order = EnrolOrder {
@@ -58,6 +59,7 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
                 miner: app.hotkey().to_string(),
             };
             let reply = app.agents.enrol(api, &order).await.map_err(|error| no_agent(api, &error))?;
+            fingerprint = reply.fingerprint.clone().filter(|text| text.len() <= 128);
             build(&add, &Facts::Agent(reply))?
         }
         Driver::Remote { kubeconfig, .. } => {
@@ -68,11 +70,16 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
         }
     };
     let created = app.fleet.create_server(&server).await.map_err(|error| refusal(error, name))?;
-    let how = match server.spec.driver.agent.as_ref() {
-        Some(agent) => format!("with node key {}", agent.node_key),
-        None => "driven over its kubeconfig".to_owned(),
+    let how = match (server.spec.driver.agent.as_ref(), fingerprint) {
+        (Some(agent), Some(fingerprint)) => {
+            format!("with node key {} (fingerprint {fingerprint}, compare it with the agent's log)", agent.node_key)
+        }
+        (Some(agent), None) => format!("with node key {}", agent.node_key),
+        (None, _) => "driven over its kubeconfig".to_owned(),
     };
-    app.ledger.event("ServerAdded", name, &format!("added by a signed request, {} x {}, {how}", server.spec.gpu_count, server.spec.gpu_ref)).await;
+    app.ledger
+        .event("ServerAdded", name, &format!("added by a signed request, {} x {}, {how}", server.spec.gpu_count, server.spec.gpu_ref))
+        .await;
 
     let first = vec![
         format!("attempting to add node {name} to inventory, {how}..."),
@@ -89,13 +96,19 @@ fn not_there_yet(view: &View, add: &AddServer) -> Result<(), ApiError> {
     let Driver::Agent { api } = &add.driver else { return Ok(()) };
     let taken = view.servers.iter().find(|server| server.spec.driver.agent.as_ref().and_then(|agent| agent.api.as_ref()) == Some(api));
     taken.map_or(Ok(()), |server| {
-        Err(ApiError::conflict(format!("the agent at {api} serves server {} already: delete that first, or correct agent_api", name_of(server))))
+        Err(ApiError::conflict(format!(
+            "the agent at {api} serves server {} already: delete that first, or correct agent_api",
+            name_of(server)
+        )))
     })
 }
 
 async fn supported(app: &App, view: &View, add: &AddServer) -> Result<(), ApiError> {
     if !view.validators.iter().any(|validator| validator.spec.hotkey == add.validator) {
-        return Err(ApiError::bad_request(format!("validator {} is not known here: create a Validator resource for it first", add.validator)));
+        return Err(ApiError::bad_request(format!(
+            "validator {} is not known here: create a Validator resource for it first",
+            add.validator
+        )));
     }
     // 500 as the existing miner answers, whose scripts know it.
     let gpus = app.validators.supported_gpus(&add.validator).await.map_err(|cause| {

@@ -49,7 +49,9 @@ fn refusal(error: FleetError, id_or_name: &str) -> ApiError {
 fn synced(app: &App) -> Result<View, ApiError> {
     let view = app.fleet.view();
     match view.sources.iter().find(|source| !source.complete) {
-        Some(source) => Err(ApiError::unavailable(format!("still reading {} from the control cluster, try again in a few seconds", source.name))),
+        Some(source) => {
+            Err(ApiError::unavailable(format!("still reading {} from the control cluster, try again in a few seconds", source.name)))
+        }
         None => Ok(view),
     }
 }

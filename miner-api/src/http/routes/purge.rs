@@ -15,7 +15,10 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
 };
-use crd::{ChuteDeployment, chute_deployment::{Phase, RunState}};
+use crd::{
+    ChuteDeployment,
+    chute_deployment::{Phase, RunState},
+};
 use protocol::sign::Purpose;
 use serde_json::{Value, json};
 use std::sync::Arc;

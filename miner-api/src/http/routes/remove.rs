@@ -62,7 +62,12 @@ fn living<'a>(view: &'a View, server: &'a GpuServer) -> impl Iterator<Item = &'a
 ///
 /// # Errors
 /// 400 where the confirmation names another server; 401, 404, 503.
-pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>, Query(say): Query<Confirmation>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(say): Query<Confirmation>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ApiError> {
     admit(&app, &headers, Purpose::Management, Effect::Change).await?;
     let server = find(&synced(&app)?, &id)?;
     let name = name_of(&server);

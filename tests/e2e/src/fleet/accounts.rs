@@ -1,5 +1,6 @@
 //! What our programs may do on the clusters: the shipped manifests, and a kubeconfig per account.
 
+use super::Form;
 use anyhow::{Context as _, Result};
 use kubelab::Lab;
 use std::fs;
@@ -19,9 +20,9 @@ pub(super) fn install_control(lab: &Lab) -> Result<()> {
     apply(lab, &root().join("charts/manifests"))
 }
 
-/// Installs what the server's own cluster needs.
-pub(super) fn install_node(lab: &Lab) -> Result<()> {
-    apply(lab, &root().join("charts/manifests/node"))
+/// Installs what the cluster that runs the chutes needs.
+pub(super) fn install_node(lab: &Lab, form: Form) -> Result<()> {
+    apply(lab, &root().join("charts/manifests").join(if form == Form::Own { "node" } else { "shared" }))
 }
 
 fn apply(lab: &Lab, folder: &Path) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::{Driver, Facts, Fleet, FleetOptions, Form, MARK, Program, accounts, images, programs, scenario};
 use crate::wait;
 use anyhow::{Context as _, Result, bail, ensure};
-use kubelab::{Lab, Nodes, Options};
+use kubelab::{Lab, Nodes, Options, SimulatedNode};
 use protocol::key::{Keypair, Seed};
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,9 +39,7 @@ pub(super) fn up(options: &FleetOptions, say: &mut dyn FnMut(&str)) -> Result<Fl
         say(&clock.lap("images of the chutes and the cache cleaner, pushed to a registry of this machine"));
     }
     accounts::install_control(&control)?;
-    if options.form == Form::Own {
-        accounts::install_node(&node)?;
-    }
+    accounts::install_node(&node, options.form)?;
     say(&clock.lap("custom resources, accounts and admission policies"));
 
     let mut parts = Parts { dir: &dir, options, control: &control, node: &node, programs: BTreeMap::new() };
@@ -53,7 +51,10 @@ pub(super) fn up(options: &FleetOptions, say: &mut dyn FnMut(&str)) -> Result<Fl
     let miner_api = parts.miner_api(&database_url, &redis_url, &hotkey_file)?;
     say(&clock.lap("miner API"));
     let agent_api = parts.agent(&hotkey)?;
-    say(&clock.lap("agent of server gpu-0, with 8 simulated H100s"));
+    say(&clock.lap(match options.driver {
+        Driver::Agent => "agent of server gpu-0, with 8 simulated H100s",
+        Driver::Remote => "attestation service of sealed worker gpu-0, with 8 simulated H100s",
+    }));
     parts.operator(&database_url, &redis_url, &hotkey_file)?;
     say(&clock.lap("operator"));
 
@@ -101,22 +102,27 @@ fn prepare(dir: &Path) -> Result<PathBuf> {
 }
 
 fn clusters(options: &FleetOptions, dir: &Path) -> Result<(Lab, Lab)> {
-    let nodes = || if options.real { Nodes::real(SERVER) } else { Nodes::Simulated { count: 0, gpus: 8 } };
+    let nodes = if options.real { Nodes::real(SERVER) } else { Nodes::Simulated { count: 0, gpus: 8 } };
     let control = Options::new(dir.join("control")).name("control").expose();
-    match options.form {
+    let (control, node) = match options.form {
         Form::Shared => {
-            let lab = Lab::up(control.nodes(nodes()), |_| ())?;
-            Ok((lab.clone(), lab))
+            let lab = Lab::up(control.nodes(nodes), |_| ())?;
+            (lab.clone(), lab)
         }
         Form::Own => {
-            let node_options = Options::new(dir.join("node")).name(SERVER).nodes(nodes());
+            let node = Options::new(dir.join("node")).name(SERVER).nodes(nodes);
             // Two starts at once: each mostly waits.
-            let node = std::thread::spawn(move || Lab::up(node_options, |_| ()));
+            let node = std::thread::spawn(move || Lab::up(node, |_| ()));
             let control = Lab::up(control, |_| ())?;
             let Ok(node) = node.join() else { bail!("the thread that starts the node cluster panicked") };
-            Ok((control, node?))
+            (control, node?)
         }
+    };
+    if !options.real {
+        let address = Some(Ipv4Addr::LOCALHOST.to_string());
+        node.add_simulated_node(&SimulatedNode { name: SERVER.to_owned(), address, gpus: 8, ..SimulatedNode::default() })?;
     }
+    Ok((control, node))
 }
 
 /// What is known of the validator.
@@ -186,11 +192,24 @@ impl Parts<'_> {
         let url = format!("http://{host}:{port}");
         let listen = format!("{host}:{port}");
         let args = [
-            "--listen", &listen, "--admin-listen", &format!("127.0.0.1:{admin_port}"), "--public-url", &url,
-            "--scenario", &scenario.display().to_string(), "--node-verify-seconds", &self.options.verify_seconds.to_string(),
-            "--allow-plain-http", "--allow-private-hosts",
+            "--listen",
+            &listen,
+            "--admin-listen",
+            &format!("127.0.0.1:{admin_port}"),
+            "--public-url",
+            &url,
+            "--scenario",
+            &scenario.display().to_string(),
+            "--node-verify-seconds",
+            &self.options.verify_seconds.to_string(),
+            "--allow-plain-http",
+            "--allow-private-hosts",
         ];
-        self.start("validator", args.map(str::to_owned).to_vec(), &[], &listen)?;
+        let mut args = args.map(str::to_owned).to_vec();
+        if self.options.driver == Driver::Remote {
+            args.extend(["--profile", "mar26"].map(str::to_owned));
+        }
+        self.start("validator", args, &[], &listen)?;
         let log = programs::log(self.dir, "validator");
         let hotkey = wait::until("the validator's hotkey", START_LIMIT, || {
             let text = fs::read_to_string(&log)?;
@@ -217,9 +236,18 @@ impl Parts<'_> {
         let listen = format!("127.0.0.1:{plain}");
         let admin = loopback()?;
         let args = [
-            "--listen", &listen, "--listen-tls", &format!("0.0.0.0:{tls}"), "--public-url", &format!("https://127.0.0.1:{tls}"),
-            "--api-server-url", &self.control.api_url, "--state-dir", &self.dir.join("miner-api").display().to_string(),
-            "--admin-listen", &admin,
+            "--listen",
+            &listen,
+            "--listen-tls",
+            &format!("0.0.0.0:{tls}"),
+            "--public-url",
+            &format!("https://127.0.0.1:{tls}"),
+            "--api-server-url",
+            &self.control.api_url,
+            "--state-dir",
+            &self.dir.join("miner-api").display().to_string(),
+            "--admin-listen",
+            &admin,
         ];
         self.start("miner-api", args.map(str::to_owned).to_vec(), &common(&kubeconfig, database, redis, hotkey), &listen)?;
         Ok(format!("http://{listen}"))
@@ -235,19 +263,34 @@ impl Parts<'_> {
 
     fn agent(&mut self, miner: &str) -> Result<String> {
         let kubeconfig = self.dir.join("agent.kubeconfig");
-        if self.options.form == Form::Own {
-            accounts::kubeconfig(self.node, "chutes", "gepetto-agent", &kubeconfig)?;
-        }
+        accounts::kubeconfig(self.node, "chutes", "gepetto-agent", &kubeconfig)?;
         if self.options.driver == Driver::Remote {
+            // A sealed worker admits no agent of ours; what answers there is the platform's attestation service.
+            let listen = format!("{}:30443", self.server_address());
+            let args = ["--listen", &listen, "--miner", miner, "--seed", SERVER];
+            self.start("attestation-proxy", args.map(str::to_owned).to_vec(), &[], &listen)?;
             return Ok(String::new());
         }
         let listen = loopback()?;
         let library = programs::binary("libfake_nvml.so");
         let profile = accounts::root().join("crates/fake-nvml/profiles/8xh100.json");
         let args = [
-            "--node-name", SERVER, "--node-kubeconfig", &kubeconfig.display().to_string(), "--miner", miner,
-            "--address", &self.server_address(), "--state-dir", &self.dir.join("agent").display().to_string(),
-            "--nvml-library", &library.display().to_string(), "--listen", &listen, "--admin-listen", &loopback()?,
+            "--node-name",
+            SERVER,
+            "--node-kubeconfig",
+            &kubeconfig.display().to_string(),
+            "--miner",
+            miner,
+            "--address",
+            &self.server_address(),
+            "--state-dir",
+            &self.dir.join("agent").display().to_string(),
+            "--nvml-library",
+            &library.display().to_string(),
+            "--listen",
+            &listen,
+            "--admin-listen",
+            &loopback()?,
         ];
         let env = [("FAKE_NVML_PROFILE", profile.display().to_string()), ("FAKE_NVML_SEED", SERVER.to_owned())];
         self.start("agent", args.map(str::to_owned).to_vec(), &env, &listen)?;
