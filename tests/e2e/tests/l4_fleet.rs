@@ -45,7 +45,7 @@ fn real_containers_earn_and_everything_can_be_undone() {
     .unwrap();
     wait::until("paid GPU-seconds", Duration::from_secs(60), || {
         let status: serde_json::Value = serde_json::from_str(&fleet.run(&["status", "-o", "json"])?)?;
-        Ok((status["ledger"]["paid_gpu_seconds"].as_f64() > Some(0.0)).then_some(()))
+        Ok((status["ledger"]["gpu_seconds_by_server"]["gpu-0"].as_f64() > Some(0.0)).then_some(()))
     })
     .unwrap();
     let pods = fleet.node.kubectl_run(["get", "pods", "-A", "-l", "chutes/chute=true", "-o", "jsonpath={.items[*].status.phase}"]).unwrap();

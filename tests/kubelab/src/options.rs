@@ -82,6 +82,9 @@ pub struct Options {
     /// Registry hosts with an endpoint of their own. Every host not named here
     /// leads to the lab's own registry, so image references need no change.
     pub mirrors: Vec<Mirror>,
+    /// Resources the real node claims to have, whatever the machine gives it, as in `cpu: "192"`: its kubelet admits pods by
+    /// them. With claims the kubelet reports its status only once, lest it take them back.
+    pub claims: BTreeMap<String, String>,
     /// Whether the audit log records reads too, not only changes.
     pub audit_reads: bool,
     /// Further flags by component, as in `kube-controller-manager`.
@@ -102,6 +105,7 @@ impl Options {
             expose: false,
             sans: Vec::new(),
             mirrors: Vec::new(),
+            claims: BTreeMap::new(),
             audit_reads: false,
             extra_args: BTreeMap::new(),
             timeout: Duration::from_secs(120),
@@ -119,6 +123,13 @@ impl Options {
     #[must_use]
     pub fn nodes(mut self, nodes: Nodes) -> Self {
         self.nodes = nodes;
+        self
+    }
+
+    /// Lets the real node claim a resource.
+    #[must_use]
+    pub fn claim(mut self, resource: impl Into<String>, quantity: impl Into<String>) -> Self {
+        self.claims.insert(resource.into(), quantity.into());
         self
     }
 

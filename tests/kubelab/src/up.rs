@@ -151,8 +151,12 @@ impl<'a> Start<'a> {
             })?;
         }
         if let (Nodes::Real { name, gpus }, labels) = (&self.options.nodes, &self.options.node_labels) {
+            let mut claims = self.options.claims.clone();
             if *gpus > 0 {
-                let patch = json!({ "status": { "capacity": { "nvidia.com/gpu": gpus.to_string() }}}).to_string();
+                claims.insert("nvidia.com/gpu".to_owned(), gpus.to_string());
+            }
+            if !claims.is_empty() {
+                let patch = json!({ "status": { "capacity": claims, "allocatable": claims }}).to_string();
                 lab.kubectl_run(["patch", "node", name, "--subresource=status", "--type=merge", "-p", &patch])?;
             }
             if !labels.is_empty() {

@@ -1,11 +1,12 @@
 //! What the validator said, and what follows from it. Pure: lists go in, findings come out.
 //!
-//! Presence needs one row of any list. Absence needs two complete lists in a row, and the inventory as the second side.
+//! Presence needs one row of any list. Absence needs two complete lists some time apart, nothing to the contrary in between, and
+//! the inventory as the second side.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gepetto::snapshot::Source;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use protocol::dto::{ChuteRow, InstanceRow, InventoryRow, MinerServer, NodeRow};
 use protocol::ids::{ChuteId, ConfigId, GpuUuid, InstanceId, ServerId};
 use validator::Listing;
@@ -27,9 +28,11 @@ pub struct View {
     instances_read: Source,
     nodes_read: Source,
     inventory_read: Source,
-    /// The two latest complete lists, the later one first.
+    /// Complete lists at least so far apart count as two: wake-ups make several in a moment, with one mistake in all of them.
+    apart: SignedDuration,
+    /// Two complete lists, the later one first, which also names whatever came in between.
     instance_lists: Vec<InstanceList>,
-    node_lists: Vec<(Timestamp, BTreeSet<GpuUuid>)>,
+    node_lists: Vec<NodeList>,
     /// The latest lists of GPUs without any row, the latest first, if nothing but such came lately.
     empty_node_lists: Vec<Timestamp>,
     nodes_heard: Option<Timestamp>,
@@ -46,7 +49,62 @@ struct InstanceList {
     configs: BTreeSet<ConfigId>,
 }
 
+#[derive(Clone, Debug)]
+struct NodeList {
+    as_of: Timestamp,
+    ids: BTreeSet<GpuUuid>,
+}
+
+/// A complete list, kept to prove absence by.
+trait Kept {
+    fn as_of(&self) -> Timestamp;
+    /// Takes in what an earlier list named.
+    fn absorb(&mut self, earlier: Self);
+}
+
+impl Kept for InstanceList {
+    fn as_of(&self) -> Timestamp {
+        self.as_of
+    }
+    fn absorb(&mut self, earlier: Self) {
+        self.ids.extend(earlier.ids);
+        self.configs.extend(earlier.configs);
+    }
+}
+
+impl Kept for NodeList {
+    fn as_of(&self) -> Timestamp {
+        self.as_of
+    }
+    fn absorb(&mut self, earlier: Self) {
+        self.ids.extend(earlier.ids);
+    }
+}
+
+/// Keeps a list: as the later of two, or, if those are not far enough apart yet, in place of the later one.
+fn keep<L: Kept>(lists: &mut Vec<L>, mut list: L, apart: SignedDuration) {
+    if let [later, earlier] = lists.as_slice()
+        && later.as_of().duration_since(earlier.as_of()) < apart
+    {
+        list.absorb(lists.remove(0));
+    }
+    lists.insert(0, list);
+    lists.truncate(2);
+}
+
+/// The two lists, if they are far enough apart.
+fn both<L: Kept>(lists: &[L], apart: SignedDuration) -> Option<(&L, &L)> {
+    let [later, earlier] = lists else { return None };
+    (later.as_of().duration_since(earlier.as_of()) >= apart).then_some((later, earlier))
+}
+
 impl View {
+    /// Nothing is known yet. Complete lists count as two if they are at least so far apart.
+    #[must_use]
+    pub fn new(apart: std::time::Duration) -> Self {
+        Self { apart: SignedDuration::try_from(apart).unwrap_or(SignedDuration::MAX), ..Self::default() }
+    }
+
     /// Takes a list of chutes.
     pub fn chutes(&mut self, listing: Listing<ChuteRow>) {
         self.chutes_read = read(&self.chutes_read, &listing);
@@ -68,8 +126,7 @@ impl View {
                 configs: listing.items.iter().filter_map(|row| row.config_id.clone()).collect(),
             };
             self.instances.retain(|id, _| list.ids.contains(id));
-            self.instance_lists.insert(0, list);
-            self.instance_lists.truncate(2);
+            keep(&mut self.instance_lists, list, self.apart);
         }
         for row in listing.items {
             self.instance_seen.insert(row.instance_id.clone(), as_of);
@@ -88,6 +145,9 @@ impl View {
         self.nodes_read = read(&self.nodes_read, &listing);
         self.nodes_heard = Some(listing.as_of);
         if listing.items.is_empty() && listing.bad_rows == 0 {
+            if self.empty_node_lists.first().is_some_and(|last| listing.as_of.duration_since(*last) < self.apart) {
+                return;
+            }
             self.empty_node_lists.insert(0, listing.as_of);
             self.empty_node_lists.truncate(EMPTY_LISTS);
             if self.empty_node_lists.len() == EMPTY_LISTS {
@@ -99,8 +159,7 @@ impl View {
         if listing.completeness.is_complete() && listing.bad_rows == 0 {
             self.nodes.clear();
             let ids = listing.items.iter().map(|row| row.uuid.clone()).collect();
-            self.node_lists.insert(0, (listing.as_of, ids));
-            self.node_lists.truncate(2);
+            keep(&mut self.node_lists, NodeList { as_of: listing.as_of, ids }, self.apart);
         }
         self.nodes.extend(listing.items.into_iter().map(|row| (row.uuid.clone(), row)));
     }
@@ -156,7 +215,7 @@ impl View {
     /// `since`. Returns the moment of the oldest of them.
     #[must_use]
     pub fn clear_since(&self, held: &Held<'_>, since: Timestamp) -> Option<Timestamp> {
-        let [later, earlier] = self.instance_lists.as_slice() else { return None };
+        let (later, earlier) = both(&self.instance_lists, self.apart)?;
         let absent = |list: &InstanceList| {
             held.instance.is_none_or(|id| !list.ids.contains(id)) && held.config.is_none_or(|id| !list.configs.contains(id))
         };
@@ -180,8 +239,8 @@ impl View {
         {
             return true;
         }
-        let [(_, later), (as_of, earlier)] = self.node_lists.as_slice() else { return false };
-        *as_of > since && !later.contains(gpu) && !earlier.contains(gpu) && !self.nodes.contains_key(gpu)
+        let Some((later, earlier)) = both(&self.node_lists, self.apart) else { return false };
+        earlier.as_of > since && !later.ids.contains(gpu) && !earlier.ids.contains(gpu) && !self.nodes.contains_key(gpu)
     }
 }
 

@@ -114,3 +114,27 @@ fn many_lists_without_a_gpu_are_an_empty_list() {
     assert!(!view.node_absent_since(&gpu(), at(20)));
     assert_eq!(view.nodes_source(), Source::complete(at(10)), "and yet the source does not get younger");
 }
+
+#[test]
+fn lists_that_came_in_a_burst_count_as_one() {
+    let mut view = View::new(std::time::Duration::from_secs(10));
+    view.inventory(listing(vec![], 99, true));
+    for second in [20, 21, 22, 29] {
+        view.instances(listing(vec![], second, true));
+        assert!(!clear(&view, 0), "{second}");
+    }
+    view.instances(listing(vec![], 30, true));
+    assert!(clear(&view, 0));
+    view.instances(listing(vec![], 31, true));
+    assert!(!clear(&view, 20), "what is asked for is proof from after 20");
+}
+
+#[test]
+fn a_list_within_a_burst_that_names_it_is_not_forgotten() {
+    let mut view = View::new(std::time::Duration::from_secs(10));
+    view.inventory(listing(vec![], 99, true));
+    view.instances(listing(vec![], 20, true));
+    view.instances(listing(vec![instance()], 21, true));
+    view.instances(listing(vec![], 31, true));
+    assert!(!clear(&view, 0));
+}

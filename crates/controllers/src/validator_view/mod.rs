@@ -61,7 +61,7 @@ impl Validators {
             return Ok(());
         }
         let client = ValidatorClient::new(config.clone(), Arc::clone(&self.key))?;
-        let (out, view) = watch::channel(Arc::new(View::default()));
+        let (out, view) = watch::channel(Arc::new(View::new(self.timing.poll / 2)));
         let mut changes = view.clone();
         let looked = Arc::clone(&self.looked);
         let poll = tokio::spawn(poll::run(client.clone(), self.redis_url.clone(), self.timing.clone(), out)).abort_handle();

@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use e2e::fleet::{Fleet, FleetOptions};
 use e2e::wait;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -66,17 +67,19 @@ fn up(dir: &Path) -> Result<()> {
     }
 
     println!("\nGepetto places chutes; their containers claim, verify and activate at the validator:");
-    let mut seen = std::collections::BTreeMap::new();
+    let mut seen = BTreeMap::new();
     wait::until("three chutes to be Active", Duration::from_secs(120), || {
         let deployments = fleet.deployments()?;
         for deployment in &deployments {
-            let name = deployment["spec"]["chute"]["name"].as_str().unwrap_or("?").to_owned();
-            let phase = deployment["status"]["phase"].as_str().unwrap_or("Pending").to_owned();
-            if seen.insert(name.clone(), phase.clone()).as_deref() != Some(&phase) {
-                println!("  {:5.1} s  {name}: {phase}", start.elapsed().as_secs_f64());
+            let text = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (id, phase, reason) = (text("/metadata/name"), text("/status/phase"), text("/status/reason"));
+            if !phase.is_empty() && seen.insert(id, phase.clone()).as_deref() != Some(&phase) {
+                println!("  {:5.1} s  {:12} {phase:9} {reason}", start.elapsed().as_secs_f64(), text("/spec/chute/name"));
             }
         }
-        Ok((deployments.iter().filter(|d| d["status"]["phase"] == "Active").count() >= 3).then_some(()))
+        let active = deployments.iter().filter(|d| d["status"]["phase"] == "Active");
+        let chutes: BTreeSet<_> = active.filter_map(|d| d["spec"]["chute"]["name"].as_str()).collect();
+        Ok((chutes.len() >= 3).then_some(()))
     })
     .with_context(|| format!("logs are in {}", fleet.dir.join("logs").display()))?;
     let took = start.elapsed().as_secs_f64();
@@ -94,10 +97,11 @@ fn up(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// GPU-seconds that the ledger counts as paid so far.
 fn paid_seconds(fleet: &Fleet) -> Result<f64> {
-    let output = fleet.cli().args(["status", "-o", "json"]).output()?;
-    let status: Value = serde_json::from_slice(&output.stdout).context("chutes-miner status -o json")?;
-    Ok(status["ledger"]["paid_gpu_seconds"].as_f64().unwrap_or(0.0))
+    let status: Value = serde_json::from_str(&fleet.run(&["status", "-o", "json"])?).context("chutes-miner status -o json")?;
+    let by_server = status["ledger"]["gpu_seconds_by_server"].as_object();
+    Ok(by_server.into_iter().flatten().filter_map(|(_, seconds)| seconds.as_f64()).sum())
 }
 
 fn show(fleet: &Fleet) -> Result<()> {

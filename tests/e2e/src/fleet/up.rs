@@ -106,11 +106,11 @@ fn clusters(options: &FleetOptions, dir: &Path) -> Result<(Lab, Lab)> {
     let control = Options::new(dir.join("control")).name("control").expose();
     let (control, node) = match options.form {
         Form::Shared => {
-            let lab = Lab::up(control.nodes(nodes), |_| ())?;
+            let lab = Lab::up(big(control.nodes(nodes)), |_| ())?;
             (lab.clone(), lab)
         }
         Form::Own => {
-            let node = Options::new(dir.join("node")).name(SERVER).nodes(nodes);
+            let node = big(Options::new(dir.join("node")).name(SERVER).nodes(nodes));
             // Two starts at once: each mostly waits.
             let node = std::thread::spawn(move || Lab::up(node, |_| ()));
             let control = Lab::up(control, |_| ())?;
@@ -123,6 +123,11 @@ fn clusters(options: &FleetOptions, dir: &Path) -> Result<(Lab, Lab)> {
         node.add_simulated_node(&SimulatedNode { name: SERVER.to_owned(), address, gpus: 8, ..SimulatedNode::default() })?;
     }
     Ok((control, node))
+}
+
+/// What a server with eight H100s has beside them; this machine is smaller, and its kubelet would refuse the pods.
+fn big(options: Options) -> Options {
+    options.claim("cpu", "192").claim("memory", "1900Gi")
 }
 
 /// What is known of the validator.
