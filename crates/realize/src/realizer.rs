@@ -335,7 +335,8 @@ impl Realizer {
 
 fn wanted(deployment: &ChuteDeployment) -> Wanted {
     let phase = deployment.status.as_ref().and_then(|status| status.phase);
-    if deployment.spec.run_state == RunState::Stopped || deployment.metadata.deletion_timestamp.is_some() {
+    // A deletion alone ends nothing: it waits for its confirmation, upon which the operator sets the run state.
+    if deployment.spec.run_state == RunState::Stopped {
         let released = deployment.annotations().get(annotations::RELEASE).is_some_and(|value| value == "true");
         return Wanted::Stop { release: released || phase.is_some_and(Phase::is_terminal) };
     }
@@ -387,5 +388,12 @@ mod tests {
         for (run_state, phase, release, expected) in table {
             assert_eq!(wanted(&deployment(run_state, phase, release)), expected, "{run_state} {phase:?} {release}");
         }
+    }
+
+    #[test]
+    fn a_deletion_that_nobody_confirmed_ends_nothing() {
+        let mut deleted = deployment("Running", Some("Active"), false);
+        deleted.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));
+        assert_eq!(wanted(&deleted), Wanted::Run { granted: false, claimed: true });
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod fleet;
 pub mod pods;
+pub mod stage;
 pub mod story;
 pub mod validator;
 pub mod wait;

@@ -11,12 +11,7 @@ struct Down(std::path::PathBuf);
 impl Drop for Down {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("logs of the failed fleet: {}", self.0.join("logs").display());
-            for entry in std::fs::read_dir(self.0.join("logs")).into_iter().flatten().flatten() {
-                let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
-                let lines: Vec<&str> = text.lines().collect();
-                eprintln!("--- {}\n{}", entry.path().display(), lines[lines.len().saturating_sub(25)..].join("\n"));
-            }
+            e2e::stage::print_logs(&self.0);
         }
         if let Err(error) = Fleet::down(&self.0) {
             eprintln!("{error:#}");

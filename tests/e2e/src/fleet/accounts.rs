@@ -30,12 +30,17 @@ fn apply(lab: &Lab, folder: &Path) -> Result<()> {
     lab.kubectl_run(["apply", "--server-side", "-f", folder.as_str()]).map(drop).with_context(|| format!("applying {folder}"))
 }
 
-/// A kubeconfig of a service account, as Helm would mount it for a program.
-pub(super) fn kubeconfig(lab: &Lab, namespace: &str, account: &str, path: &Path) -> Result<()> {
+/// A kubeconfig of a service account, as Helm would mount it for a program. `server` is the API server as the program is told.
+pub(super) fn kubeconfig(lab: &Lab, server: &str, namespace: &str, account: &str, path: &Path) -> Result<()> {
     let token = lab.kubectl_run(["create", "token", account, "-n", namespace, "--duration=48h"])?;
+    let cluster = if server.starts_with("https://") {
+        serde_json::json!({ "server": server, "certificate-authority": lab.dir.join("pki/ca.crt") })
+    } else {
+        serde_json::json!({ "server": server })
+    };
     let config = serde_json::json!({
         "apiVersion": "v1", "kind": "Config", "current-context": account,
-        "clusters": [{ "name": account, "cluster": { "server": lab.api_url, "certificate-authority": lab.dir.join("pki/ca.crt") } }],
+        "clusters": [{ "name": account, "cluster": cluster }],
         "users": [{ "name": account, "user": { "token": token.trim() } }],
         "contexts": [{ "name": account, "context": { "cluster": account, "user": account, "namespace": namespace } }],
     });

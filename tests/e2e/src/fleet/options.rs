@@ -1,7 +1,10 @@
 //! What a caller may choose about a fleet.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Which cluster runs the chutes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,11 +41,47 @@ pub struct FleetOptions {
     pub chutes: bool,
     /// Seconds the validator takes to prove GPUs.
     pub verify_seconds: f64,
+    /// Short intervals and capacity by count alone, for tests that do many lives of a chute.
+    pub hasty: bool,
+    /// Puts something between our programs and the rest; see [`Between`].
+    pub between: Between,
+    /// More environment for single programs, by program.
+    pub env: BTreeMap<String, Vec<(String, String)>>,
+}
+
+/// Called once with the true address of each thing our programs talk to; what it returns is what they are told. A test puts its
+/// fault proxies here.
+#[derive(Clone, Default)]
+pub struct Between {
+    /// For a program, the control cluster's API server (URL, CA).
+    pub control: Option<Arc<dyn Fn(&str, &str, &str) -> String + Send + Sync>>,
+    /// For the agent and the remote driver, the node cluster's API server (URL, CA).
+    pub node: Option<Arc<dyn Fn(&str, &str) -> String + Send + Sync>>,
+    /// The validator (URL).
+    pub validator: Option<Arc<dyn Fn(&str) -> String + Send + Sync>>,
+    /// Postgres (port), for a program.
+    pub postgres: Option<Arc<dyn Fn(&str, u16) -> u16 + Send + Sync>>,
+}
+
+impl fmt::Debug for Between {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Between").finish_non_exhaustive()
+    }
 }
 
 impl FleetOptions {
     /// The demo's fleet.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), form: Form::Own, driver: Driver::Agent, real: true, chutes: true, verify_seconds: 3.0 }
+        Self {
+            dir: dir.into(),
+            form: Form::Own,
+            driver: Driver::Agent,
+            real: true,
+            chutes: true,
+            verify_seconds: 3.0,
+            hasty: false,
+            between: Between::default(),
+            env: BTreeMap::new(),
+        }
     }
 }

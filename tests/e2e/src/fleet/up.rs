@@ -151,6 +151,25 @@ impl Parts<'_> {
         self.node.real_node.as_ref().map_or_else(|| "127.0.0.1".to_owned(), |n| n.ip.to_string())
     }
 
+    /// The control cluster's API server as a program is told.
+    fn control_url(&self, program: &str) -> String {
+        let lab = self.control;
+        self.options.between.control.as_ref().map_or_else(|| lab.api_url.clone(), |between| between(program, &lab.api_url, &lab.ca_pem))
+    }
+
+    /// The node cluster's API server as its driver is told.
+    fn node_url(&self) -> String {
+        let lab = self.node;
+        self.options.between.node.as_ref().map_or_else(|| lab.api_url.clone(), |between| between(&lab.api_url, &lab.ca_pem))
+    }
+
+    /// Postgres as a program is told.
+    fn database(&self, program: &str, url: &str) -> String {
+        let Some(between) = &self.options.between.postgres else { return url.to_owned() };
+        let port = url.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()?.parse().ok());
+        port.map_or_else(|| url.to_owned(), |port: u16| url.replacen(&format!(":{port}/"), &format!(":{}/", between(program, port)), 1))
+    }
+
     /// This machine as pods reach it.
     fn host_ip(&self) -> Ipv4Addr {
         self.node.real_node.as_ref().map_or(Ipv4Addr::LOCALHOST, |n| n.host_ip)
@@ -162,7 +181,8 @@ impl Parts<'_> {
             "validator" => programs::binary("validator-sim"),
             other => programs::binary(other),
         };
-        let env = env.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+        let mut env: BTreeMap<String, String> = env.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+        env.extend(self.options.env.get(name).into_iter().flatten().cloned());
         let how = Program { binary, args, env };
         programs::start(self.dir, name, &how)?;
         self.programs.insert(name.to_owned(), how);
@@ -214,6 +234,9 @@ impl Parts<'_> {
         if self.options.driver == Driver::Remote {
             args.extend(["--profile", "mar26"].map(str::to_owned));
         }
+        if self.options.hasty {
+            args.push("--simple-capacity".to_owned());
+        }
         self.start("validator", args, &[], &listen)?;
         let log = programs::log(self.dir, "validator");
         let hotkey = wait::until("the validator's hotkey", START_LIMIT, || {
@@ -225,18 +248,19 @@ impl Parts<'_> {
 
     /// What a person writes to say whom the fleet earns from.
     fn validator_resource(&self, validator: &Validator) -> Result<()> {
-        let socket = validator.url.replacen("http", "ws", 1);
+        let told = self.options.between.validator.as_ref().map_or_else(|| validator.url.clone(), |between| between(&validator.url));
+        let socket = told.replacen("http", "ws", 1);
         self.control.apply(&serde_json::json!({
             "apiVersion": "gepetto.fleet/v1alpha1", "kind": "Validator",
             "metadata": { "name": "demo", "namespace": "chutes" },
-            "spec": { "hotkey": validator.hotkey, "api": validator.url, "socket": socket },
+            "spec": { "hotkey": validator.hotkey, "api": told, "socket": socket },
         }))?;
         Ok(())
     }
 
     fn miner_api(&mut self, database: &str, redis: &str, hotkey: &Path) -> Result<String> {
         let kubeconfig = self.dir.join("miner-api.kubeconfig");
-        accounts::kubeconfig(self.control, "chutes", "miner-api", &kubeconfig)?;
+        accounts::kubeconfig(self.control, &self.control_url("miner-api"), "chutes", "miner-api", &kubeconfig)?;
         let (plain, tls) = (testkit::child::free_port()?, testkit::child::free_port()?);
         let listen = format!("127.0.0.1:{plain}");
         let admin = loopback()?;
@@ -254,21 +278,32 @@ impl Parts<'_> {
             "--admin-listen",
             &admin,
         ];
-        self.start("miner-api", args.map(str::to_owned).to_vec(), &common(&kubeconfig, database, redis, hotkey), &listen)?;
+        let mut args = args.map(str::to_owned).to_vec();
+        if self.options.hasty {
+            args.push("--list-seconds=5".to_owned());
+        }
+        let database = self.database("miner-api", database);
+        self.start("miner-api", args, &common(&kubeconfig, &database, redis, hotkey), &listen)?;
         Ok(format!("http://{listen}"))
     }
 
     fn operator(&mut self, database: &str, redis: &str, hotkey: &Path) -> Result<()> {
         let kubeconfig = self.dir.join("operator.kubeconfig");
-        accounts::kubeconfig(self.control, "chutes", "operator", &kubeconfig)?;
+        accounts::kubeconfig(self.control, &self.control_url("operator"), "chutes", "operator", &kubeconfig)?;
         let admin = loopback()?;
-        let args = vec!["--admin-listen".to_owned(), admin.clone()];
-        self.start("operator", args, &common(&kubeconfig, database, redis, hotkey), &admin)
+        let mut args = vec!["--admin-listen".to_owned(), admin.clone()];
+        if self.options.hasty {
+            let hasty =
+                ["--plan-interval=1s", "--poll-interval=1s", "--chutes-poll-interval=2s", "--retention=2s", "--recheck-interval=2s"];
+            args.extend(hasty.map(str::to_owned));
+        }
+        let database = self.database("operator", database);
+        self.start("operator", args, &common(&kubeconfig, &database, redis, hotkey), &admin)
     }
 
     fn agent(&mut self, miner: &str) -> Result<String> {
         let kubeconfig = self.dir.join("agent.kubeconfig");
-        accounts::kubeconfig(self.node, "chutes", "gepetto-agent", &kubeconfig)?;
+        accounts::kubeconfig(self.node, &self.node_url(), "chutes", "gepetto-agent", &kubeconfig)?;
         if self.options.driver == Driver::Remote {
             // A sealed worker admits no agent of ours; what answers there is the platform's attestation service.
             let listen = format!("{}:30443", self.server_address());
