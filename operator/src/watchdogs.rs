@@ -10,7 +10,13 @@ use tokio_util::sync::CancellationToken;
 const PERIOD: Duration = Duration::from_secs(5);
 
 /// Starts them; they end with `shutdown`.
-pub(crate) fn start(store: &Store, redis_url: &str, client: &kube::Client, readiness: &Readiness, shutdown: &CancellationToken) -> Result<()> {
+pub(crate) fn start(
+    store: &Store,
+    redis_url: &str,
+    client: &kube::Client,
+    readiness: &Readiness,
+    shutdown: &CancellationToken,
+) -> Result<()> {
     let publisher = Publisher::new(store.clone(), redis_url).context("reading --redis-url")?;
     let stop = shutdown.clone();
     tokio::spawn(async move {

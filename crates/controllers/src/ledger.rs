@@ -86,8 +86,7 @@ impl Ledger {
             gpu_count: u32::from(spec.gpu_count),
             address: Some(spec.address.clone()),
         };
-        let gpus: Vec<GpuFacts> =
-            reported.gpus.iter().map(|gpu| GpuFacts { uuid: gpu.uuid.clone(), model: gpu.name.clone() }).collect();
+        let gpus: Vec<GpuFacts> = reported.gpus.iter().map(|gpu| GpuFacts { uuid: gpu.uuid.clone(), model: gpu.name.clone() }).collect();
         let cost = micro(spec.hourly_cost_per_gpu).unwrap_or(0);
         let (subject, fact) = (format!("server/{name}"), format!("{facts:?} {gpus:?} {cost}"));
         if !self.is_news(&subject, &fact) {
@@ -124,8 +123,7 @@ impl Ledger {
         if !self.is_news(&subject, &fact) {
             return Ok(());
         }
-        let rows: Vec<IdleGpu> =
-            idle.iter().map(|(gpu, code)| IdleGpu { gpu: gpu.clone(), reason_code: (*code).to_owned() }).collect();
+        let rows: Vec<IdleGpu> = idle.iter().map(|(gpu, code)| IdleGpu { gpu: gpu.clone(), reason_code: (*code).to_owned() }).collect();
         self.store.record_idle(server, &rows, at).await?;
         self.remember(subject, fact);
         Ok(())
@@ -151,7 +149,9 @@ fn record(deployment: &ChuteDeployment, row: &InstanceRow, private: bool) -> Ins
         server: spec.server.clone(),
         gpu_count: u32::from(spec.gpu_count),
         private,
-        created_at: time(row.created_at).or(deployment.metadata.creation_timestamp.as_ref().map(|at| at.0)).unwrap_or(Timestamp::UNIX_EPOCH),
+        created_at: time(row.created_at)
+            .or(deployment.metadata.creation_timestamp.as_ref().map(|at| at.0))
+            .unwrap_or(Timestamp::UNIX_EPOCH),
         // The list's time moves with every later proof; the first one told is the one that stays written.
         verified_at: time(row.last_verified_at).filter(|_| row.verified),
         activated_at: time(row.activated_at),

@@ -83,12 +83,7 @@ fn policy() -> impl Strategy<Value = Policy> {
     (mode, prop::option::of(0u32..6), prop::option::of(0u32..40), prop::option::of(0u32..4)).prop_map(|(mode, plan, flight, chute)| {
         Policy {
             mode,
-            limits: Limits {
-                launches_per_plan: plan,
-                launches_in_flight: flight,
-                deployments_per_chute: chute,
-                ..Limits::default()
-            },
+            limits: Limits { launches_per_plan: plan, launches_in_flight: flight, deployments_per_chute: chute, ..Limits::default() },
             ..Policy::default()
         }
     })

@@ -16,7 +16,8 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// What only tests, the demo and the build use.
-const TOOLS: &[&str] = &["testkit", "fake-nvml", "architecture", "custom-resources", "e2e", "fake-chute", "kubelab", "validator-sim", "xtask"];
+const TOOLS: &[&str] =
+    &["testkit", "fake-nvml", "architecture", "custom-resources", "e2e", "fake-chute", "kubelab", "validator-sim", "xtask"];
 
 fn metadata() -> Metadata {
     MetadataCommand::new().exec().expect("cargo metadata works in the workspace")
@@ -34,7 +35,10 @@ fn ours<'a>(metadata: &'a Metadata) -> Vec<&'a Package> {
 fn every_crate_has_a_place() {
     for package in ours(&metadata()) {
         let name = package.name.as_str();
-        assert!(layer(name).is_some() || TOOLS.contains(&name), "{name} has no layer: put it into one in this test and in docs/architecture.md");
+        assert!(
+            layer(name).is_some() || TOOLS.contains(&name),
+            "{name} has no layer: put it into one in this test and in docs/architecture.md"
+        );
     }
 }
 

@@ -68,7 +68,8 @@ async fn the_miner_api_adds_servers_and_sells_tokens_of_agents_only() {
     let list = server.path("/apis/gepetto.fleet/v1alpha1", "chutedeployments");
     eventually("the agent's role is in force", || async { agent.get(&list).await.accepted() }).await;
 
-    let others = ["/api/v1/namespaces/chutes/serviceaccounts/operator/token", "/api/v1/namespaces/kube-system/serviceaccounts/default/token"];
+    let others =
+        ["/api/v1/namespaces/chutes/serviceaccounts/operator/token", "/api/v1/namespaces/kube-system/serviceaccounts/default/token"];
     for other in others {
         assert_eq!(miner_api.create(other, &request).await.code, 403, "{other}");
     }

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "launchers are threads of their own; nothing here runs on an async runtime")]
 
 pub mod fleet;
+pub mod kill;
 pub mod pods;
 pub mod stage;
 pub mod story;

@@ -29,10 +29,7 @@ pub(super) enum Granting {
     /// The token lies in the Secret.
     Token(ConfigId),
     /// The validator said no, or nothing for too long.
-    Refused {
-        reason: &'static str,
-        message: String,
-    },
+    Refused { reason: &'static str, message: String },
 }
 
 /// Asks for the launch token of a deployment that has none.

@@ -27,9 +27,8 @@ pub(super) async fn observe(ctx: &Context, object: &ChuteDeployment) -> Result<S
     let reached = |phase: Phase| status.reached.iter().find(|r| r.phase == phase).map(|r| r.at.0);
     let created = object.metadata.creation_timestamp.as_ref().map_or(now, |at| at.0);
     let since = status.phase.and_then(reached).unwrap_or(created);
-    let condition_at = |kind: &str| {
-        conditions::get(&status.conditions, kind).filter(|c| c.status == "True").map(|c| c.last_transition_time.0)
-    };
+    let condition_at =
+        |kind: &str| conditions::get(&status.conditions, kind).filter(|c| c.status == "True").map(|c| c.last_transition_time.0);
     let pod_gone_at = condition_at(POD_GONE);
     let clear_at = condition_at(CLEAR);
     let server = ctx.server(spec.server.as_str());

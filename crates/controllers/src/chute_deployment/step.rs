@@ -210,10 +210,8 @@ fn overdue(seen: &Seen, phase: Phase, timing: &Timing) -> Step {
 
 fn within(seen: &Seen, from: Timestamp, limit: std::time::Duration, reason: &str) -> Option<Step> {
     let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
-    (seen.now.duration_since(from) > limit).then(|| Step::Stop {
-        reason: reason.to_owned(),
-        message: format!("not within {} s", limit.as_secs()),
-    })
+    (seen.now.duration_since(from) > limit)
+        .then(|| Step::Stop { reason: reason.to_owned(), message: format!("not within {} s", limit.as_secs()) })
 }
 
 /// The way down: the instance at the validator, the pod, the validator's word, the GPUs, the Service; in this order.
@@ -253,8 +251,7 @@ fn stopping(seen: &Seen) -> Step {
 #[must_use]
 pub fn pod_gone(workload: Option<&Workload>) -> bool {
     workload.is_some_and(|workload| {
-        workload.state == WorkloadState::Gone
-            || (workload.state == WorkloadState::Ending && workload.reason.as_deref() == Some(POD_GONE))
+        workload.state == WorkloadState::Gone || (workload.state == WorkloadState::Ending && workload.reason.as_deref() == Some(POD_GONE))
     })
 }
 

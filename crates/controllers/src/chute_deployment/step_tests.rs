@@ -220,7 +220,8 @@ fn what_ended_is_kept_for_a_while_and_then_removed() {
 
 #[test]
 fn every_reason_of_ours_ends_as_wanted_or_as_a_failure() {
-    for reason in [reasons::STOP_REQUESTED, reasons::DELETED, reasons::SERVER_REMOVED, reasons::CHUTE_WITHDRAWN, reasons::INSTANCE_DELETED] {
+    for reason in [reasons::STOP_REQUESTED, reasons::DELETED, reasons::SERVER_REMOVED, reasons::CHUTE_WITHDRAWN, reasons::INSTANCE_DELETED]
+    {
         assert_eq!(reasons::ends_as(reason), Phase::Stopped, "{reason}");
     }
     for reason in [reasons::CAPACITY_REACHED, reasons::NOT_CLAIMED_IN_TIME, "Crashed", "ImagePull"] {

@@ -1,10 +1,10 @@
 //! Taking one step.
 
 use cluster::controller::Action;
+use crd::ChuteDeployment;
 use crd::annotations::{CONFIRM_DELETE, RELEASE};
 use crd::chute_deployment::Phase;
 use crd::conditions::State;
-use crd::ChuteDeployment;
 use kube::ResourceExt as _;
 use protocol::ids::InstanceId;
 use serde_json::json;
@@ -126,7 +126,8 @@ async fn claimed(ctx: &Context, object: &ChuteDeployment) -> Result<()> {
 }
 
 async fn delete_instance(ctx: &Context, object: &ChuteDeployment, mut draft: Draft<'_>, seen: &Seen, instance: &InstanceId) -> Result<()> {
-    let client = ctx.validators.client(&object.spec.validator).ok_or_else(|| wait_for("there is no Validator resource for its validator"))?;
+    let client =
+        ctx.validators.client(&object.spec.validator).ok_or_else(|| wait_for("there is no Validator resource for its validator"))?;
     let words = match client.delete_instance(&object.spec.chute.id, instance).await? {
         Deletion::Deleted => "the validator deleted it",
         Deletion::NotFound => "the validator does not know it any more",

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crd::annotations::FINALIZER;
+use crd::chute::Listing;
 use crd::chute_deployment::{Cache, ChuteRef, PodResources, RunState, resource_name};
 use crd::gpu_server::Capacity;
-use crd::chute::Listing;
 use crd::{Chute, ChuteDeployment, ChuteDeploymentSpec, ChuteSpec, GpuServer, labels};
 use protocol::ids::{ChuteId, ChuteVersion, ServerName, Ss58};
 use protocol::version::LibraryVersion;

@@ -2,8 +2,8 @@
 
 use cluster::apply::create;
 use cluster::call::get_opt;
-use crd::chute_deployment::{Phase, launch_secret_name};
 use crd::ChuteDeployment;
+use crd::chute_deployment::{Phase, launch_secret_name};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
 use protocol::ids::ConfigId;

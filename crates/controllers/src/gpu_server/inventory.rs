@@ -40,7 +40,8 @@ fn judge(spec: &GpuServerSpec, reported: &Reported) -> Result<(), (&'static str,
         let model = catalogue::identify(&gpu.name);
         if model.is_none_or(|model| model.name != wanted.name) {
             let is = model.map_or("no model of the catalogue", |model| model.name);
-            let text = format!("GPU {} is {:?} ({is}), spec.gpuRef is {}; correct gpuRef, or exchange the GPU", gpu.index, gpu.name, spec.gpu_ref);
+            let text =
+                format!("GPU {} is {:?} ({is}), spec.gpuRef is {}; correct gpuRef, or exchange the GPU", gpu.index, gpu.name, spec.gpu_ref);
             return Err(("ModelMismatch", text));
         }
     }

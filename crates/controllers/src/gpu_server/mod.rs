@@ -43,9 +43,9 @@ pub async fn run(ctx: Arc<Context>, shutdown: CancellationToken) {
     let heartbeats = controller::on_touch(&ctx.watches.leases, move |lease: &Lease| {
         let namespace = lease.namespace().unwrap_or_default();
         let Some(name) = namespace.strip_prefix(&crd::node_namespace("")) else { return vec![] };
-        let ready = servers.get(crd::FLEET_NAMESPACE, name).and_then(|server| {
-            server.status.as_ref().map(|status| is_true(&status.conditions, condition::READY))
-        });
+        let ready = servers
+            .get(crd::FLEET_NAMESPACE, name)
+            .and_then(|server| server.status.as_ref().map(|status| is_true(&status.conditions, condition::READY)));
         if ready == Some(true) { vec![] } else { vec![here(name)] }
     });
     let options = Options { stats: ctx.metrics.stats("gpu_server"), limit: LIMIT, ..Options::new("gpu_server", 16) };

@@ -147,7 +147,8 @@ impl Saga<'_> {
             if !missing.iter().all(|gpu| view.node_absent_since(gpu, since)) {
                 return Ok(());
             }
-            let message = format!("the validator does not list {} of {} GPUs any more; they are advertised again", missing.len(), gpus.len());
+            let message =
+                format!("the validator does not list {} of {} GPUs any more; they are advertised again", missing.len(), gpus.len());
             self.ctx.events.warning(self.server, "DeRegistered", "Advertise", message.clone()).await;
             draft.note(condition::ADVERTISED, State::False, "WaitingForAdvert", &message);
             draft.note(condition::VERIFIED, State::False, "WaitingForAdvert", &message);

@@ -65,8 +65,7 @@ impl<'a> Draft<'a> {
     }
 
     fn ready(&mut self, silent: bool) {
-        let steps =
-            [condition::PROVISIONED, condition::ENROLLED, condition::INVENTORIED, condition::ADVERTISED, condition::VERIFIED];
+        let steps = [condition::PROVISIONED, condition::ENROLLED, condition::INVENTORIED, condition::ADVERTISED, condition::VERIFIED];
         let missing = steps.into_iter().find(|step| !self.holds(step));
         match missing {
             Some(step) => {

@@ -127,7 +127,9 @@ impl Remotes {
                 self.links().insert(name, Link { fingerprint, stop, state });
             }
             Err(error) => match self.state(&name) {
-                Some(state) => tracing::warn!(server = name, %error, because = ?state.lock().problem, "the kubeconfig could not be read again"),
+                Some(state) => {
+                    tracing::warn!(server = name, %error, because = ?state.lock().problem, "the kubeconfig could not be read again")
+                }
                 None => {
                     let state = Arc::new(State::default());
                     state.failed(error.to_string());

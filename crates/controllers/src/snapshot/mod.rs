@@ -6,8 +6,8 @@ mod setbacks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crd::chute_deployment::Phase;
 use crd::ChuteDeployment;
+use crd::chute_deployment::Phase;
 use gepetto::Snapshot;
 use gepetto::snapshot::{Deployment, Source, Sources, Stage};
 use jiff::Timestamp;

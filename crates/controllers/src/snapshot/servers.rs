@@ -57,12 +57,7 @@ fn state(ctx: &Context, server: &GpuServer, status: &GpuServerStatus, now: Times
     if verified && is_true(&status.conditions, condition::READY) { ServerState::Ready } else { ServerState::NotReady }
 }
 
-fn gpus(
-    status: &GpuServerStatus,
-    view: &View,
-    claims: &BTreeMap<&GpuUuid, &DeploymentId>,
-    ending: &BTreeSet<&DeploymentId>,
-) -> Vec<Gpu> {
+fn gpus(status: &GpuServerStatus, view: &View, claims: &BTreeMap<&GpuUuid, &DeploymentId>, ending: &BTreeSet<&DeploymentId>) -> Vec<Gpu> {
     let mut reported = status.reported.clone().unwrap_or_default().gpus;
     reported.sort_by_key(|gpu| gpu.index);
     let state = |gpu: &crd::gpu_server::ReportedGpu| match claims.get(&gpu.uuid) {

@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::Reason;
 use crate::policy::Limits;
 use crate::score::gain_percent;
 use crate::snapshot::{Chute, Server, Setback, Snapshot};
-use crate::Reason;
 
 /// Confidential chutes run on confidential servers, and nothing else does.
 #[must_use]

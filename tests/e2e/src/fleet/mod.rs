@@ -9,7 +9,7 @@ mod programs;
 mod scenario;
 mod up;
 
-pub use options::{Between, Driver, FleetOptions, Form};
+pub use options::{Between, Driver, FleetOptions, ForCluster, ForPort, ForProgram, ForUrl, Form};
 pub use programs::{Program, binary};
 
 use anyhow::{Context as _, Result, bail};

@@ -49,18 +49,27 @@ pub struct FleetOptions {
     pub env: BTreeMap<String, Vec<(String, String)>>,
 }
 
+/// Takes a program, an API server's URL and its CA; gives the URL that the program is told.
+pub type ForProgram = Arc<dyn Fn(&str, &str, &str) -> String + Send + Sync>;
+/// Takes an API server's URL and its CA; gives the URL that is told.
+pub type ForCluster = Arc<dyn Fn(&str, &str) -> String + Send + Sync>;
+/// Takes a URL; gives the URL that is told.
+pub type ForUrl = Arc<dyn Fn(&str) -> String + Send + Sync>;
+/// Takes a program and a port of this machine; gives the port that the program is told.
+pub type ForPort = Arc<dyn Fn(&str, u16) -> u16 + Send + Sync>;
+
 /// Called once with the true address of each thing our programs talk to; what it returns is what they are told. A test puts its
 /// fault proxies here.
 #[derive(Clone, Default)]
 pub struct Between {
     /// For a program, the control cluster's API server (URL, CA).
-    pub control: Option<Arc<dyn Fn(&str, &str, &str) -> String + Send + Sync>>,
+    pub control: Option<ForProgram>,
     /// For the agent and the remote driver, the node cluster's API server (URL, CA).
-    pub node: Option<Arc<dyn Fn(&str, &str) -> String + Send + Sync>>,
+    pub node: Option<ForCluster>,
     /// The validator (URL).
-    pub validator: Option<Arc<dyn Fn(&str) -> String + Send + Sync>>,
+    pub validator: Option<ForUrl>,
     /// Postgres (port), for a program.
-    pub postgres: Option<Arc<dyn Fn(&str, u16) -> u16 + Send + Sync>>,
+    pub postgres: Option<ForPort>,
 }
 
 impl fmt::Debug for Between {

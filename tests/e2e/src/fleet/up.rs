@@ -272,7 +272,7 @@ impl Parts<'_> {
             "--public-url",
             &format!("https://127.0.0.1:{tls}"),
             "--api-server-url",
-            &self.control.api_url,
+            &self.control_url("agent"),
             "--state-dir",
             &self.dir.join("miner-api").display().to_string(),
             "--admin-listen",
