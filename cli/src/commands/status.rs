@@ -119,16 +119,23 @@ fn money(text: &mut String, report: &Report) {
         text.push_str("Ledger: not available\n");
         return;
     }
-    let hours = |seconds: f64| seconds / 3600.0;
     let paid: f64 = ledger.gpu_seconds_by_server.values().fold(0.0, |sum, one| sum + one);
     let idle: f64 = ledger.idle_seconds_by_reason.values().fold(0.0, |sum, one| sum + one);
-    let _ =
-        writeln!(text, "Last {} h: {:.1} GPU-hours paid, {:.1} idle, cost ${:.2}", ledger.hours, hours(paid), hours(idle), ledger.cost_usd);
+    let _ = writeln!(text, "Last {} h: {} paid, {} idle, cost ${:.2}", ledger.hours, gpu_time(paid), gpu_time(idle), ledger.cost_usd);
     for (server, seconds) in &ledger.gpu_seconds_by_server {
-        let _ = writeln!(text, "  {} earned {:.1} GPU-hours", output::printable(server), hours(*seconds));
+        let _ = writeln!(text, "  {} earned {}", output::printable(server), gpu_time(*seconds));
     }
     for (reason, seconds) in &ledger.idle_seconds_by_reason {
-        let _ = writeln!(text, "  idle {:.1} GPU-hours: {}", hours(*seconds), output::printable(reason));
+        let _ = writeln!(text, "  idle {}: {}", gpu_time(*seconds), output::printable(reason));
+    }
+}
+
+/// GPU time in the unit in which it is easiest to read.
+fn gpu_time(seconds: f64) -> String {
+    match seconds {
+        s if s < 600.0 => format!("{s:.0} GPU-seconds"),
+        s if s < 36_000.0 => format!("{:.1} GPU-minutes", s / 60.0),
+        s => format!("{:.1} GPU-hours", s / 3600.0),
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn planned(ctx: &Context, policy: &Policy, plan: &Plan) {
         conditions::set(&mut status.conditions, PLANNING, state, reason, &message, generation, now);
         let idle: Vec<String> = plan.idle_by_reason().iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         status.idle = Some(if idle.is_empty() { "none".to_owned() } else { idle.join(", ") });
-        if let Some(line) = in_short(plan) {
+        if let Some(line) = in_short(ctx, plan) {
             status.last_plan = Some(line);
         }
     })
@@ -42,12 +42,16 @@ pub(super) async fn not_planning(ctx: &Context, reason: &str, message: &str) {
 }
 
 /// A plan that does something, in one line.
-fn in_short(plan: &Plan) -> Option<String> {
+fn in_short(ctx: &Context, plan: &Plan) -> Option<String> {
+    let name = |chute| {
+        let object = ctx.watches.chutes.get(crd::FLEET_NAMESPACE, &crd::chute::resource_name(chute));
+        object.map_or_else(|| chute.to_string(), |object| object.spec.name.clone())
+    };
     let words: Vec<String> = plan
         .actions
         .iter()
         .map(|action| match action {
-            Action::Launch(launch) => format!("launch {} on {}", launch.chute, launch.server),
+            Action::Launch(launch) => format!("launch {} on {}", name(&launch.chute), launch.server),
             Action::Stop(stop) => format!("stop {} ({})", stop.deployment, stop.reason),
         })
         .collect();

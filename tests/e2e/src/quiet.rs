@@ -1,0 +1,189 @@
+//! What our programs wrote to the API servers, by the API servers' own audit logs.
+
+use crate::fleet::{Fleet, Form};
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::path::Path;
+
+/// One write of one of our programs: anything but a read.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// `control` or `node`.
+    pub cluster: &'static str,
+    /// The service account, without its prefix, such as `chutes:operator`.
+    pub account: String,
+    /// `create`, `update`, `patch`, `delete` or `deletecollection`.
+    pub verb: String,
+    /// Resource, with its subresource, such as `chutedeployments/status`.
+    pub resource: String,
+    /// Namespace; empty for resources of the whole cluster.
+    pub namespace: String,
+    /// Name; empty where the API server made one up.
+    pub name: String,
+    /// HTTP status of the answer.
+    pub code: u16,
+    /// When the answer was sent, to the microsecond.
+    pub at: jiff::Timestamp,
+}
+
+impl Write {
+    /// Whether a fleet at rest may do it: a heartbeat, or the purchase of a token.
+    #[must_use]
+    pub fn at_rest(&self) -> bool {
+        self.resource == "leases" || self.resource == "serviceaccounts/token"
+    }
+
+    /// Whether it is about this deployment: its id is part of every name.
+    #[must_use]
+    pub fn about(&self, deployment: &str) -> bool {
+        self.name.contains(deployment)
+    }
+
+    /// Whether it did what it asked for.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+
+    /// Whether it is such a write.
+    #[must_use]
+    pub fn is(&self, verb: &str, resource: &str) -> bool {
+        self.verb == verb && self.resource == resource && self.succeeded()
+    }
+}
+
+impl fmt::Display for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cluster, account, verb, resource, namespace, name, code, at } = self;
+        write!(f, "{at:.6} {cluster:7} {account:28} {verb} {resource} {namespace}/{name} -> {code}")
+    }
+}
+
+/// A moment in the audit logs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mark {
+    control: u64,
+    node: u64,
+}
+
+impl Fleet {
+    /// This moment.
+    ///
+    /// # Errors
+    /// When there is no audit log.
+    pub fn mark(&self) -> Result<Mark> {
+        let end = |path: &Path| path.metadata().map(|m| m.len()).with_context(|| format!("{}", path.display()));
+        Ok(Mark { control: end(&self.control.audit_log)?, node: end(&self.node.audit_log)? })
+    }
+
+    /// What our programs wrote to both API servers since then, in the order of the answers.
+    ///
+    /// # Errors
+    /// When an audit log cannot be read.
+    pub fn writes_since(&self, mark: Mark) -> Result<Vec<Write>> {
+        let mut writes = read(&self.control.audit_log, mark.control, "control")?;
+        if self.facts.form == Form::Own {
+            writes.extend(read(&self.node.audit_log, mark.node, "node")?);
+        }
+        writes.sort_by_key(|write| write.at);
+        Ok(writes)
+    }
+}
+
+/// An entry as the API server writes it; the parts that matter here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    stage: String,
+    verb: String,
+    user: User,
+    #[serde(default)]
+    object_ref: Object,
+    #[serde(default)]
+    response_status: Status,
+    stage_timestamp: jiff::Timestamp,
+}
+
+#[derive(Deserialize)]
+struct User {
+    username: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Object {
+    resource: String,
+    subresource: Option<String>,
+    namespace: String,
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    code: u16,
+}
+
+fn read(path: &Path, from: u64, cluster: &'static str) -> Result<Vec<Write>> {
+    let mut file = File::open(path).with_context(|| format!("{}", path.display()))?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut writes = Vec::new();
+    for line in BufReader::new(file).lines() {
+        // The last line may be half written; what is whole was answered.
+        if let Ok(entry) = serde_json::from_str::<Entry>(&line?) {
+            writes.extend(write_of(entry, cluster));
+        }
+    }
+    Ok(writes)
+}
+
+fn write_of(entry: Entry, cluster: &'static str) -> Option<Write> {
+    let account = entry.user.username.strip_prefix("system:serviceaccount:")?;
+    let ours = ["chutes:operator", "chutes:miner-api", "chutes:gepetto-agent"].contains(&account)
+        || account.starts_with("chutes-node-") && account.ends_with(":agent");
+    if !ours || entry.stage != "ResponseComplete" {
+        return None;
+    }
+    let object = entry.object_ref;
+    let resource = match object.subresource {
+        Some(sub) => format!("{}/{sub}", object.resource),
+        None => object.resource,
+    };
+    Some(Write {
+        cluster,
+        account: account.to_owned(),
+        verb: entry.verb,
+        resource,
+        namespace: object.namespace,
+        name: object.name,
+        code: entry.response_status.code,
+        at: entry.stage_timestamp,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(user: &str, stage: &str) -> Option<Write> {
+        let line = format!(
+            r#"{{"kind":"Event","stage":"{stage}","verb":"patch","user":{{"username":"{user}"}},
+            "objectRef":{{"resource":"chutedeployments","subresource":"status","namespace":"chutes-node-a","name":"id"}},
+            "responseStatus":{{"code":200}},"stageTimestamp":"2026-01-02T03:04:05.678901Z"}}"#
+        );
+        write_of(serde_json::from_str(&line).unwrap(), "control")
+    }
+
+    #[test]
+    fn only_finished_writes_of_our_accounts_count() {
+        let ours = entry("system:serviceaccount:chutes-node-a:agent", "ResponseComplete").unwrap();
+        assert!(ours.is("patch", "chutedeployments/status") && ours.about("id") && !ours.at_rest());
+        assert_eq!(ours.at.subsec_microsecond(), 901);
+        assert!(entry("system:serviceaccount:chutes:operator", "ResponseStarted").is_none());
+        assert!(entry("system:serviceaccount:kube-system:job-controller", "ResponseComplete").is_none());
+        assert!(entry("admin", "ResponseComplete").is_none());
+    }
+}
