@@ -27,7 +27,7 @@ fi
 
 # Levels by the names of the test programs.
 awk -v took=$((SECONDS - started)) '
-    /^ *Running / { file = $0; sub(/^ *Running (unittests )?/, "", file); level = 0; if (match(file, /\/l[2-4]_/)) level = substr(file, RSTART + 2, 1) }
+    /^ *Running / { file = $0; sub(/^ *Running (unittests )?/, "", file); level = 0; if (match(file, /\/l[2-4][_/]/)) level = substr(file, RSTART + 2, 1) }
     /^ *Doc-tests / { level = 0 }
     /^test result:/ { for (i = 1; i <= NF; i++) { if ($i == "passed;") p[level] += $(i - 1); if ($i == "failed;") f[level] += $(i - 1) } }
     /^skipped: / { skip[++skips] = $0 }

@@ -4,7 +4,7 @@
 //! the scheduler, kubelet, kube-proxy and kubectl; this crate builds it once,
 //! starts its parts as detached processes and takes them down again. A *lab* is
 //! one such cluster: a folder with a kubeconfig, logs and a state file, and a
-//! [slot](slot::Slot) from which every name and address on the machine derives,
+//! slot from which every name and address on the machine derives,
 //! so that labs run side by side.
 //!
 //! ```no_run

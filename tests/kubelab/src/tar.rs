@@ -15,7 +15,7 @@ pub(crate) enum Entry<'a> {
     File(u64),
 }
 
-/// Writes one header, and pads nothing: call [`pad`] after a file's bytes.
+/// Writes one header, and pads nothing: write the padding after a file's bytes.
 pub(crate) fn header(out: &mut impl Write, path: &str, mode: u32, entry: &Entry<'_>) -> io::Result<()> {
     let (kind, size, link) = match entry {
         Entry::Folder => (b'5', 0, ""),

@@ -9,7 +9,7 @@ use crate::Profile;
 #[derive(Debug, Clone)]
 pub(crate) struct Gpu {
     pub(crate) short_ref: &'static str,
-    /// The regular expression that the original publishes; [`matches`] evaluates it.
+    /// The regular expression that the original publishes; [`matches()`] evaluates it.
     pub(crate) pattern: &'static str,
     pub(crate) memory_gb: u32,
     pub(crate) capability: Option<(u32, u32)>,

@@ -1,6 +1,6 @@
 //! The saga of one deployment: from the decision to the paid instance, and down to nothing left.
 //!
-//! A reconcile reads what is seen ([`observe`], clients), finds the one next step ([`step`], pure) and takes it ([`take`],
+//! A reconcile reads what is seen (`observe`, clients), finds the one next step (`step`, pure) and takes it (`take`,
 //! clients). Every step leaves a trace in the object or its Secret, is safe to repeat, and is looked at afresh before the next.
 
 mod grant;

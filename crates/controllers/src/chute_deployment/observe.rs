@@ -12,7 +12,7 @@ use store::{AttemptState, Settled};
 
 use super::status::{CLEAR, DELETABLE, POD_GONE};
 use super::step::{Instance, Seen};
-use crate::validator_view::Held;
+use crate::validator_view::{Held, View};
 use crate::{Context, Result};
 
 /// The key of the launch config's id in a launch Secret.
@@ -67,7 +67,7 @@ pub(super) async fn observe(ctx: &Context, object: &ChuteDeployment) -> Result<S
         instance: row.map(|row| Instance { id: row.instance_id.clone(), verified: row.verified, active: row.active }),
         known_instance: status.instance_id.clone(),
         lists_fresh,
-        instance_gone: row.is_none() && lists_fresh && clear_since(since).is_some(),
+        instance_gone: row.is_none() && lists_fresh && clear_since(since).is_some() && !doubtful(ctx, object, view.as_deref()),
         pod_gone_at,
         clear_at,
         lists_clear,
@@ -75,6 +75,27 @@ pub(super) async fn observe(ctx: &Context, object: &ChuteDeployment) -> Result<S
         server_lost: server.as_deref().is_some_and(lost),
         asked,
     })
+}
+
+/// So many looks at the validator must agree before it is believed that most of our instances ended at once, without the
+/// withdrawal of their chutes, which has a proof of its own.
+const LOOKS_AT_A_LANDSLIDE: u32 = 40;
+
+/// Whether the absence of the instance may be that of most rows: a list that broke off and yet ended cleanly.
+fn doubtful(ctx: &Context, object: &ChuteDeployment, view: Option<&View>) -> bool {
+    let (Some(view), Some(id)) = (view, object.status.as_ref().and_then(|status| status.instance_id.as_ref())) else { return false };
+    let all = ctx.watches.deployments.all();
+    let listed_once = all.iter().filter(|other| other.spec.validator == object.spec.validator).filter_map(|other| {
+        let status = other.status.as_ref()?;
+        let known = matches!(status.phase, Some(Phase::Claimed | Phase::Verified | Phase::Active));
+        status.instance_id.as_ref().filter(|_| known)
+    });
+    let long = SignedDuration::try_from(ctx.timing.poll * LOOKS_AT_A_LANDSLIDE).unwrap_or(SignedDuration::MAX);
+    let doubtful = view.lacks_most_of(listed_once) && view.lacked_for(id).is_none_or(|lacked| lacked < long);
+    if doubtful {
+        tracing::warn!(deployment = object.name_any(), instance = %id, "the validator's lists lack most of our instances; not believed yet");
+    }
+    doubtful
 }
 
 /// The object as the API server has it now; nothing if it is gone or another of its name stands there.

@@ -4,6 +4,7 @@
 //! done by us, and begun again after a while.
 
 use crd::GpuServer;
+use crd::chute_deployment::Phase;
 use crd::conditions::State;
 use crd::gpu_server::{Attestation, Proof, condition};
 use gepetto::snapshot::Source;
@@ -147,6 +148,10 @@ impl Saga<'_> {
             if !missing.iter().all(|gpu| view.node_absent_since(gpu, since)) {
                 return Ok(());
             }
+            // With a GPU the validator ends its instance: as long as one is there, the list of GPUs is what is wrong.
+            if self.instance_on(missing) {
+                return Ok(());
+            }
             let message =
                 format!("the validator does not list {} of {} GPUs any more; they are advertised again", missing.len(), gpus.len());
             self.ctx.events.warning(self.server, "DeRegistered", "Advertise", message.clone()).await;
@@ -178,6 +183,16 @@ impl Saga<'_> {
             }
         }
         self.post(missing, draft).await
+    }
+
+    /// Whether the validator knows a running instance of ours on one of these GPUs.
+    fn instance_on(&self, gpus: &[GpuUuid]) -> bool {
+        self.ctx.watches.deployments.all().iter().any(|object| {
+            let phase = object.status.as_ref().and_then(|status| status.phase);
+            object.spec.server == *self.name
+                && matches!(phase, Some(Phase::Claimed | Phase::Verified | Phase::Active))
+                && object.spec.gpus.iter().any(|gpu| gpus.contains(gpu))
+        })
     }
 
     async fn post(&self, gpus: &[GpuUuid], draft: &mut Draft<'_>) -> Result<()> {

@@ -37,7 +37,13 @@ pub struct View {
     empty_node_lists: Vec<Timestamp>,
     nodes_heard: Option<Timestamp>,
     instance_seen: BTreeMap<InstanceId, Timestamp>,
+    /// The first complete list ever, and, for instances that were listed once, the first one that lacked them.
+    first_instance_list: Option<Timestamp>,
+    lacked_since: BTreeMap<InstanceId, Timestamp>,
 }
+
+/// More instances than this are not remembered after they were listed last.
+const LACKED_AT_MOST: usize = 10_000;
 
 /// So many lists of GPUs without a row are taken for an empty list.
 const EMPTY_LISTS: usize = 4;
@@ -125,11 +131,20 @@ impl View {
                 ids: listing.items.iter().map(|row| row.instance_id.clone()).collect(),
                 configs: listing.items.iter().filter_map(|row| row.config_id.clone()).collect(),
             };
+            self.first_instance_list.get_or_insert(as_of);
+            for id in self.instances.keys().filter(|id| !list.ids.contains(*id)) {
+                self.lacked_since.insert(id.clone(), as_of);
+            }
+            while self.lacked_since.len() > LACKED_AT_MOST {
+                let oldest = self.lacked_since.iter().min_by_key(|(_, since)| **since).map(|(id, _)| id.clone());
+                self.lacked_since.remove(&oldest.expect("more than none are there"));
+            }
             self.instances.retain(|id, _| list.ids.contains(id));
             keep(&mut self.instance_lists, list, self.apart);
         }
         for row in listing.items {
             self.instance_seen.insert(row.instance_id.clone(), as_of);
+            self.lacked_since.remove(&row.instance_id);
             self.instances.insert(row.instance_id.clone(), row);
         }
         let oldest = self.instance_lists.last().map_or(Timestamp::MIN, |list| list.as_of);
@@ -228,6 +243,29 @@ impl View {
             && seen.is_none_or(|seen| seen < earlier.as_of)
             && held.gpus.iter().all(|gpu| !self.inventory.contains_key(gpu));
         proven.then_some(oldest)
+    }
+
+    /// For how long complete lists have lacked an instance; nothing if it is listed.
+    #[must_use]
+    pub fn lacked_for(&self, instance: &InstanceId) -> Option<SignedDuration> {
+        if self.instances.contains_key(instance) {
+            return None;
+        }
+        let last = self.instance_lists.first()?.as_of;
+        let first = self.lacked_since.get(instance).copied().or(self.first_instance_list)?;
+        Some(last.duration_since(first))
+    }
+
+    /// Whether the lists lack the greater part, and more than one, of these instances, which we know of otherwise. That looks
+    /// less like instances that ended than like a list that broke off with a clean end.
+    #[must_use]
+    pub fn lacks_most_of<'a>(&self, known: impl IntoIterator<Item = &'a InstanceId>) -> bool {
+        let (mut all, mut lacked) = (0, 0);
+        for id in known {
+            all += 1;
+            lacked += usize::from(!self.instances.contains_key(id));
+        }
+        lacked >= 2 && lacked * 2 >= all
     }
 
     /// Whether the validator does not know a GPU, by two complete lists asked for after `since`.

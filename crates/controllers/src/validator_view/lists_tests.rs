@@ -138,3 +138,23 @@ fn a_list_within_a_burst_that_names_it_is_not_forgotten() {
     view.instances(listing(vec![], 31, true));
     assert!(!clear(&view, 0));
 }
+
+#[test]
+fn lists_that_lack_most_of_what_runs_are_told_from_single_ends() {
+    let row = |id: &str| serde_json::from_value::<InstanceRow>(serde_json::json!({"instance_id": id, "chute_id": "c1"})).unwrap();
+    let ids: Vec<InstanceId> = ["i1", "i2", "i3", "i4"].iter().map(|id| id.parse().unwrap()).collect();
+    let mut view = View::default();
+    let listed = |names: &[&str], second| listing(names.iter().map(|name| row(name)).collect(), second, true);
+    view.instances(listed(&["i1", "i2", "i3"], 10));
+    assert!(!view.lacks_most_of(&ids), "one of four");
+    assert!(!view.lacks_most_of(&ids[3..]), "the only one there is");
+    view.instances(listed(&["i1"], 20));
+    assert!(view.lacks_most_of(&ids));
+    view.instances(listed(&["i1"], 50));
+    assert_eq!(view.lacked_for(&ids[0]), None);
+    assert_eq!(view.lacked_for(&ids[1]), Some(SignedDuration::from_secs(30)));
+    assert_eq!(view.lacked_for(&ids[3]), Some(SignedDuration::from_secs(40)), "never listed: since the first list");
+    view.instances(listed(&["i1", "i2"], 60));
+    view.instances(listed(&["i1"], 70));
+    assert_eq!(view.lacked_for(&ids[1]), Some(SignedDuration::ZERO), "a list that has it begins anew");
+}

@@ -1,7 +1,7 @@
 //! Faults between our programs and what they talk to: the layer that the L1 tests put in front of a real API server.
 //!
 //! Owns [`FaultProxy`] (HTTP: the API server, the validator), [`TcpGate`] (Postgres, Redis), and what a test needs to walk through
-//! every step of a saga: [`every_write`], [`moments`], [`kill9`]. It knows the shape of Kubernetes paths and no Kubernetes types, holds
+//! every step of a saga: [`every_write`], [`moments()`], [`kill9`]. It knows the shape of Kubernetes paths and no Kubernetes types, holds
 //! no opinion on what a program should do about a fault, and may not touch the servers behind it.
 //!
 //! Handles block: they are for tests whose threads wait, and each proxy runs its connections on threads of its own.

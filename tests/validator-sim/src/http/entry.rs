@@ -96,7 +96,7 @@ async fn finish(mut response: Response, fault: Option<FaultMode>) -> Response {
     let frames = match (frames, bent) {
         (Some(frames), _) => frames.0,
         (None, false) => return Response::from_parts(parts, body),
-        (None, true) => vec![to_bytes(body, MOST).await.unwrap_or_default()],
+        (None, true) => vec![few_rows(to_bytes(body, MOST).await.unwrap_or_default(), fault)],
     };
     parts.headers.remove(header::CONTENT_LENGTH);
     let body = match fault {
@@ -116,6 +116,17 @@ async fn finish(mut response: Response, fault: Option<FaultMode>) -> Response {
         _ => flowing(frames),
     };
     Response::from_parts(parts, body)
+}
+
+/// Of a JSON array as many rows as a partial answer has; anything else as it is.
+fn few_rows(whole: Bytes, fault: Option<FaultMode>) -> Bytes {
+    match (fault, serde_json::from_slice(&whole)) {
+        (Some(FaultMode::PartialStream(rows)), Ok(serde_json::Value::Array(mut all))) => {
+            all.truncate(rows);
+            Bytes::from(serde_json::Value::Array(all).to_string())
+        }
+        _ => whole,
+    }
 }
 
 fn flowing(frames: Vec<Bytes>) -> Body {
