@@ -89,7 +89,14 @@ supported
 mkdir -p "$GEPETTO_CACHE_DIR"
 case "${1:-}" in
     check) ;;
-    demo | test) plan "$1"; install_packages; install_toolchains ;;
+    demo)
+        [ "$(id -u)" = 0 ] || die "Run this as root: the demo makes a network namespace and runs containers. Nothing outside .demo and the caches is changed but packages."
+        plan demo; install_packages; install_toolchains
+        ;;
+    test)
+        [ "$(id -u)" = 0 ] || echo "Not root: the tests that need Kubernetes nodes and containers will be skipped, each with a line."
+        plan test; install_packages; install_toolchains
+        ;;
     left)
         echo "  packages  ${packages[*]}"
         echo "  caches    $GEPETTO_CACHE_DIR ($(du -sh "$GEPETTO_CACHE_DIR" 2>/dev/null | cut -f1)); remove it to build anew"
