@@ -61,6 +61,9 @@ pub(crate) struct TimingArgs {
     /// A list older than this is no ground for a decision.
     #[arg(long, env = "OLDEST_LIST", default_value = "90s")]
     oldest_list: Span,
+    /// Lists that lack most of our instances, of chutes still on offer, are believed once they agreed for so long.
+    #[arg(long, env = "LANDSLIDE", default_value = "10m")]
+    landslide: Span,
     /// A watch silent for longer is no ground for a decision; API servers speak about every minute.
     #[arg(long, env = "OLDEST_WATCH", default_value = "4m")]
     oldest_watch: Span,
@@ -100,6 +103,7 @@ impl From<&TimingArgs> for Timing {
             poll: args.poll_interval.into(),
             poll_chutes: args.chutes_poll_interval.into(),
             oldest_list: args.oldest_list.into(),
+            landslide: args.landslide.into(),
             oldest_watch: args.oldest_watch.into(),
             heartbeat: args.heartbeat.into(),
             grant: args.grant_deadline.into(),

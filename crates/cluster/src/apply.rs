@@ -1,6 +1,9 @@
 //! Writes: server-side apply, create once, delete exactly the object that was seen.
 
-use crate::{Error, Result, call::bounded};
+use crate::{
+    Error, Result,
+    call::{bounded, get_opt},
+};
 use kube::{
     Api, Resource,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
@@ -123,7 +126,59 @@ where
     match bounded(&format!("deleting {} {name}", kind::<K>()), api.delete(name, &params)).await {
         Ok(_) => Ok(Deleted::Deleted),
         Err(error) if error.is_not_found() => Ok(Deleted::Gone),
-        Err(error) if error.is_conflict() => Ok(Deleted::Replaced),
+        Err(error) if error.is_conflict() => after_conflict(api, name, uid, error).await,
         Err(error) => Err(error),
+    }
+}
+
+/// A conflict is not always about the UID: a namespace that is ending already says so too, and so may whatever stands before the API
+/// server. Only a namesake seen there is one.
+async fn after_conflict<K>(api: &Api<K>, name: &str, uid: &str, conflict: Error) -> Result<Deleted>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+    K::DynamicType: Default,
+{
+    let Some(found) = get_opt(api, name).await? else { return Ok(Deleted::Gone) };
+    let meta = found.meta();
+    match (meta.uid.as_deref() == Some(uid), meta.deletion_timestamp.is_some()) {
+        (false, _) => Ok(Deleted::Replaced),
+        (true, true) => Ok(Deleted::Deleted),
+        (true, false) => Err(conflict),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Full;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::{Client, client::Body};
+    use std::convert::Infallible;
+
+    /// Refuses every deletion with a conflict and shows `found`.
+    fn conflicting(found: Option<Value>) -> Api<ConfigMap> {
+        let status = |code: u16, reason: &str| {
+            (code, json!({"kind": "Status", "status": "Failure", "reason": reason, "code": code, "message": "no"}))
+        };
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let (code, body) = match (request.method(), &found) {
+                (&http::Method::DELETE, _) => status(409, "Conflict"),
+                (_, None) => status(404, "NotFound"),
+                (_, Some(found)) => (200, found.clone()),
+            };
+            let answer = http::Response::builder().status(code).body(Full::new(bytes::Bytes::from(body.to_string()))).unwrap();
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        Api::namespaced(Client::new(service, "ns"), "ns")
+    }
+
+    #[tokio::test]
+    async fn a_conflict_is_taken_for_a_namesake_only_where_one_is_seen() {
+        let found = |uid: &str, deleted: Option<&str>| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "uid": uid, "deletionTimestamp": deleted}});
+        let delete = async |found| delete_uid(&conflicting(found), "a", "mine", Propagation::Background).await;
+        assert_eq!(delete(Some(found("other", None))).await.unwrap(), Deleted::Replaced);
+        assert_eq!(delete(None).await.unwrap(), Deleted::Gone);
+        assert_eq!(delete(Some(found("mine", Some("2026-01-01T00:00:00Z")))).await.unwrap(), Deleted::Deleted);
+        assert!(delete(Some(found("mine", None))).await.unwrap_err().is_conflict(), "it stands and is ours: to be tried again");
     }
 }

@@ -13,6 +13,8 @@ pub struct Timing {
     pub poll_chutes: Duration,
     /// No list may be older than this to decide on.
     pub oldest_list: Duration,
+    /// For so long lists must agree before it is believed that most of our instances ended at once.
+    pub landslide: Duration,
     /// No watch may have been silent for longer to decide on; API servers speak about every minute.
     pub oldest_watch: Duration,
     /// An agent's heartbeat is believed for so long.
@@ -43,6 +45,7 @@ impl Default for Timing {
             poll: Duration::from_secs(15),
             poll_chutes: Duration::from_secs(30),
             oldest_list: Duration::from_secs(90),
+            landslide: minutes(10),
             oldest_watch: minutes(4),
             heartbeat: Duration::from_secs(40),
             grant: minutes(5),

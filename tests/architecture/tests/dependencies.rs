@@ -27,7 +27,7 @@ fn layer(name: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&name))
 }
 
-fn ours<'a>(metadata: &'a Metadata) -> Vec<&'a Package> {
+fn ours(metadata: &Metadata) -> Vec<&Package> {
     metadata.workspace_packages()
 }
 

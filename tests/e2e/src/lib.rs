@@ -5,9 +5,13 @@
 
 #![allow(clippy::disallowed_methods, reason = "launchers are threads of their own; nothing here runs on an async runtime")]
 
+pub mod blind;
 pub mod fleet;
 pub mod kill;
+pub mod leaks;
 pub mod pods;
+pub mod quiet;
+pub mod sagas;
 pub mod stage;
 pub mod story;
 pub mod validator;

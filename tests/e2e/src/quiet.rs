@@ -62,6 +62,24 @@ impl fmt::Display for Write {
     }
 }
 
+/// The deployments whose Job was created.
+#[must_use]
+pub fn launched(writes: &[Write]) -> Vec<String> {
+    writes.iter().filter(|w| w.is("create", "jobs")).filter_map(|w| w.name.strip_prefix("chute-")).map(str::to_owned).collect()
+}
+
+/// What was written about a deployment from `Granted` to its Job, both included; nothing if either is missing.
+#[must_use]
+pub fn granted_to_job(writes: &[Write], deployment: &str) -> Option<Vec<Write>> {
+    let about: Vec<&Write> = writes.iter().filter(|write| write.about(deployment)).collect();
+    let by_operator = |write: &Write, verb, resource| write.account == "chutes:operator" && write.is(verb, resource);
+    // The log holds no bodies: the status that says Granted is the operator's first after it made the launch Secret.
+    let secret = about.iter().position(|write| by_operator(write, "create", "secrets"))?;
+    let granted = secret + about[secret..].iter().position(|write| by_operator(write, "patch", "chutedeployments/status"))?;
+    let job = granted + about[granted..].iter().position(|write| write.is("create", "jobs"))?;
+    Some(about[granted..=job].iter().map(|write| (*write).clone()).collect())
+}
+
 /// A moment in the audit logs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mark {
@@ -181,7 +199,7 @@ mod tests {
     fn only_finished_writes_of_our_accounts_count() {
         let ours = entry("system:serviceaccount:chutes-node-a:agent", "ResponseComplete").unwrap();
         assert!(ours.is("patch", "chutedeployments/status") && ours.about("id") && !ours.at_rest());
-        assert_eq!(ours.at.subsec_microsecond(), 901);
+        assert_eq!(ours.at.subsec_nanosecond(), 678_901_000);
         assert!(entry("system:serviceaccount:chutes:operator", "ResponseStarted").is_none());
         assert!(entry("system:serviceaccount:kube-system:job-controller", "ResponseComplete").is_none());
         assert!(entry("admin", "ResponseComplete").is_none());

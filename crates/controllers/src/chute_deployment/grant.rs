@@ -52,6 +52,10 @@ pub(super) async fn grant(ctx: &Context, object: &ChuteDeployment) -> Result<Gra
         Err(store::Error::AlreadyExists(why)) => {
             return Ok(Granting::Refused { reason: reasons::LAUNCH_CONFLICT, message: why });
         }
+        // Its stop or end was decided, and whoever decided did not come to telling the object, or the object was not there yet.
+        Err(error @ (store::Error::Invalid(_) | store::Error::AlreadyEnded(_))) => {
+            return Ok(Granting::Refused { reason: reasons::LAUNCH_CONFLICT, message: error.to_string() });
+        }
         Err(error) => return Err(error.into()),
     };
     let job = spec.job.as_ref().map(|job| &job.id);

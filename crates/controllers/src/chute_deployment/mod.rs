@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Context, Error, Result};
 use step::{Step, next_step};
+pub(crate) use stop::is_proven_gone;
 
 /// Looks at deployments until `shutdown`.
 pub async fn run(ctx: Arc<Context>, shutdown: CancellationToken) {

@@ -77,11 +77,8 @@ pub(super) async fn observe(ctx: &Context, object: &ChuteDeployment) -> Result<S
     })
 }
 
-/// So many looks at the validator must agree before it is believed that most of our instances ended at once, without the
-/// withdrawal of their chutes, which has a proof of its own.
-const LOOKS_AT_A_LANDSLIDE: u32 = 40;
-
-/// Whether the absence of the instance may be that of most rows: a list that broke off and yet ended cleanly.
+/// Whether the absence of the instance may be that of most rows: a list that broke off and yet ended cleanly. That is believed
+/// only after a while; the end of a whole chute, which takes many instances at once, has a proof of its own.
 fn doubtful(ctx: &Context, object: &ChuteDeployment, view: Option<&View>) -> bool {
     let (Some(view), Some(id)) = (view, object.status.as_ref().and_then(|status| status.instance_id.as_ref())) else { return false };
     let all = ctx.watches.deployments.all();
@@ -90,10 +87,10 @@ fn doubtful(ctx: &Context, object: &ChuteDeployment, view: Option<&View>) -> boo
         let known = matches!(status.phase, Some(Phase::Claimed | Phase::Verified | Phase::Active));
         status.instance_id.as_ref().filter(|_| known)
     });
-    let long = SignedDuration::try_from(ctx.timing.poll * LOOKS_AT_A_LANDSLIDE).unwrap_or(SignedDuration::MAX);
+    let long = SignedDuration::try_from(ctx.timing.landslide).unwrap_or(SignedDuration::MAX);
     let doubtful = view.lacks_most_of(listed_once) && view.lacked_for(id).is_none_or(|lacked| lacked < long);
     if doubtful {
-        tracing::warn!(deployment = object.name_any(), instance = %id, "the validator's lists lack most of our instances; not believed yet");
+        tracing::debug!(deployment = object.name_any(), instance = %id, "the validator's lists lack most of our instances; not believed yet");
     }
     doubtful
 }

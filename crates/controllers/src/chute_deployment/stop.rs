@@ -47,13 +47,24 @@ async fn config_of_record(ctx: &Context, object: &ChuteDeployment) -> Option<Con
     attempts.into_iter().rev().find_map(|attempt| attempt.config_id)
 }
 
-/// Frees the GPUs, by the proof in the conditions.
-pub(super) async fn free(ctx: &Context, object: &ChuteDeployment, seen: &Seen) -> Result<()> {
+/// Whether the proof that lets its GPUs go is complete.
+pub(crate) fn is_proven_gone(object: &ChuteDeployment) -> bool {
+    let status = object.status.as_ref();
+    status.is_some_and(|status| [POD_GONE, CLEAR].iter().all(|kind| conditions::is_true(&status.conditions, kind)))
+}
+
+/// Frees the GPUs that it still holds, by the proof in the conditions.
+pub(super) async fn free_claims(ctx: &Context, object: &ChuteDeployment, seen: &Seen) -> Result<()> {
     let proof = proof(object, seen)?;
     match ctx.store.free_claims(ctx.epoch, &object.spec.deployment_id, &proof).await {
-        Ok(_) | Err(store::Error::NotFound(_)) => {}
-        Err(error) => return Err(error.into()),
+        Ok(_) | Err(store::Error::NotFound(_)) => Ok(()),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Frees the GPUs and ends the instance's pay.
+pub(super) async fn free(ctx: &Context, object: &ChuteDeployment, seen: &Seen) -> Result<()> {
+    free_claims(ctx, object, seen).await?;
     if let Some(instance) = &seen.known_instance {
         let at = seen.clear_at.unwrap_or_else(Timestamp::now);
         ctx.ledger.instance_ended(instance, &seen.reason, at).await?;

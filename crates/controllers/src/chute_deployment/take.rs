@@ -85,7 +85,7 @@ pub(super) async fn take(ctx: &Context, object: &ChuteDeployment, seen: &Seen, s
             ctx.wake.notify_one();
         }
         Step::End => stop::end(ctx, object, draft, seen).await?,
-        Step::Remove => remove::remove(ctx, object).await?,
+        Step::Remove => remove::remove(ctx, object, seen).await?,
         Step::DropFinalizer => patch::drop_finalizer(&api(ctx, object), object).await?,
     }
     Ok(Action::Await)

@@ -10,7 +10,7 @@ use protocol::ids::ConfigId;
 use store::{AttemptState, FreedBy, LivePlacement, PodGone, Settled, ValidatorClear};
 
 use super::build;
-use crate::chute_deployment::reasons;
+use crate::chute_deployment::{self, reasons};
 use crate::{Context, Error, Result};
 
 /// Done once, before a leader's first plan: claims for what lives, configs for the tokens that lie in Secrets, and then an end
@@ -95,8 +95,10 @@ fn placement(object: &ChuteDeployment) -> Option<LivePlacement> {
     let status = object.status.as_ref();
     let phase = status.and_then(|status| status.phase);
     let released = object.annotations().contains_key(crd::annotations::RELEASE);
+    // The proof that lets its GPUs go is complete: the leader before may have freed them and died before it said so here.
+    let proven = chute_deployment::is_proven_gone(object);
     // A resource without a phase may be made by hand; only what the operator has taken on counts.
-    if phase.is_none_or(Phase::is_terminal) || released {
+    if phase.is_none_or(Phase::is_terminal) || released || proven {
         return None;
     }
     Some(LivePlacement {
@@ -119,4 +121,39 @@ async fn config_in_secret(ctx: &Context, row: &store::Deployment) -> Result<Opti
     let secret = get_opt(&api, &launch_secret_name(&row.id)).await?;
     let data = secret.and_then(|secret| secret.data).unwrap_or_default();
     Ok(data.get("config-id").and_then(|bytes| std::str::from_utf8(&bytes.0).ok()?.parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn stopping(release: bool, proofs: &[&str]) -> ChuteDeployment {
+        let annotations = if release { json!({"gepetto.fleet/release": "true"}) } else { json!({}) };
+        let proofs: Vec<_> = proofs
+            .iter()
+            .map(|kind| json!({"type": kind, "status": "True", "reason": "R", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}))
+            .collect();
+        serde_json::from_value(json!({
+            "apiVersion": "gepetto.fleet/v1alpha1", "kind": "ChuteDeployment",
+            "metadata": {"name": "d", "namespace": "chutes-node-gpu-0", "annotations": annotations},
+            "spec": {
+                "deploymentId": "3f0f9f9e-0b1a-4c5d-8e7f-112233445566", "server": "gpu-0", "nodeName": "gpu-0",
+                "validator": "5Df8xCSkGWk9VWU2QeWXDLn2p7zebV58TsFWxfhs8VRbARFj",
+                "chute": {"id": "c", "version": "v", "name": "n", "refStr": "a:b"},
+                "gpuCount": 1, "gpus": ["0123abcd0123012301230123456789ab"], "address": "a", "image": "i",
+                "resources": {"cpu": 1, "memoryGib": 1, "diskGib": 1}, "cache": {"maxAgeDays": 1, "maxSizeGb": 1}, "runState": "Stopped",
+            },
+            "status": {"phase": "Stopping", "conditions": proofs},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_proven_gone_claims_its_gpus_no_second_time() {
+        assert!(placement(&stopping(false, &[])).is_some());
+        assert!(placement(&stopping(false, &["PodGone"])).is_some(), "the validator may still hold it");
+        assert!(placement(&stopping(false, &["PodGone", "ValidatorClear"])).is_none());
+        assert!(placement(&stopping(true, &[])).is_none());
+    }
 }

@@ -293,8 +293,14 @@ impl Parts<'_> {
         let admin = loopback()?;
         let mut args = vec!["--admin-listen".to_owned(), admin.clone()];
         if self.options.hasty {
-            let hasty =
-                ["--plan-interval=1s", "--poll-interval=1s", "--chutes-poll-interval=2s", "--retention=2s", "--recheck-interval=2s"];
+            let hasty = [
+                "--plan-interval=1s",
+                "--poll-interval=1s",
+                "--chutes-poll-interval=2s",
+                "--retention=2s",
+                "--recheck-interval=2s",
+                "--landslide=60s",
+            ];
             args.extend(hasty.map(str::to_owned));
         }
         let database = self.database("operator", database);

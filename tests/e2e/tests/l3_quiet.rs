@@ -1,0 +1,230 @@
+//! What a fleet does when there is nothing to do, how little it writes when there is, and where its secrets are not.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::disallowed_methods, reason = "nothing here runs on an async runtime")]
+
+use e2e::fleet::{Driver, Fleet};
+use e2e::kill::Lines;
+use e2e::leaks::{Except, Needles, canary_token};
+use e2e::quiet::{Mark, Write, granted_to_job};
+use e2e::stage::Stage;
+use e2e::story::Deployed;
+use e2e::wait;
+use kubelab::{Level, level_or_skip};
+use std::time::Duration;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// So long without a write, the fleet counts as converged: longer than every one of its short intervals.
+const STILL: Duration = Duration::from_secs(6);
+/// From `Granted` to the Job, both included.
+const MOST_WRITES: usize = 6;
+
+fn list(writes: &[Write]) -> String {
+    writes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn loud(fleet: &Fleet, mark: Mark) -> Vec<Write> {
+    fleet.writes_since(mark).unwrap().into_iter().filter(|write| !write.at_rest()).collect()
+}
+
+/// Waits until nothing was written for a while.
+fn converge(fleet: &Fleet) {
+    wait::until("the fleet to come to rest", PATIENCE, || {
+        let mark = fleet.mark()?;
+        std::thread::sleep(STILL);
+        let writes = loud(fleet, mark);
+        if writes.is_empty() { Ok(Some(())) } else { anyhow::bail!("still written:\n{}", list(&writes)) }
+    })
+    .unwrap();
+}
+
+/// Three times: every watch is listed anew, and the validator's lists are read by everybody who reads them.
+fn rest_through_three_resyncs_and_three_lists(fleet: &Fleet, lines: &Lines, watched: &[&str]) {
+    const LISTS: [&str; 3] = ["GET /miner/chutes/", "GET /miner/instances/", "GET /miner/nodes/"];
+    let validator = fleet.validator().unwrap();
+    let mark = fleet.mark().unwrap();
+    for _ in 0..3 {
+        let before = validator.counters().unwrap();
+        for proxy in watched {
+            let proxy = lines.of(proxy);
+            let lists = || proxy.seen().iter().filter(|seen| seen.is_list()).count();
+            let listed = lists();
+            proxy.expire_watches();
+            wait::until("watches to be listed anew", PATIENCE, || Ok((lists() > listed).then_some(()))).unwrap();
+        }
+        wait::until("the validator's lists to be read", PATIENCE, || {
+            let now = validator.counters()?;
+            // The operator and the miner API both read the chutes: two more are one of each at least in most rounds.
+            Ok(LISTS.iter().all(|route| now.asked(route) >= before.asked(route) + 2).then_some(()))
+        })
+        .unwrap();
+    }
+    let writes = loud(fleet, mark);
+    assert!(writes.is_empty(), "a fleet at rest wrote:\n{}", list(&writes));
+    let beats = fleet.writes_since(mark).unwrap();
+    assert!(beats.iter().any(|write| write.account == "chutes:operator"), "the log shows not even the operator's Lease");
+}
+
+/// Whatever is written between the two by any of our programs counts, also where nobody waits for it.
+fn few_writes_to_the_job(fleet: &Fleet, mark: Mark, deployed: &Deployed) {
+    let writes = granted_to_job(&fleet.writes_since(mark).unwrap(), &deployed.id).expect("a status Granted and a Job");
+    println!("from Granted to the Job, both included: {} writes\n{}", writes.len(), list(&writes));
+    assert!(writes.len() <= MOST_WRITES, "{} writes from Granted to the Job", writes.len());
+}
+
+/// A failed launch is tried again at once. One copy of a chute is enough: the validator wants no second, and to ask it now and then
+/// whether it does would be no rest. The policy itself is one more resource whose status must come to rest.
+fn be_impatient(fleet: &Fleet) {
+    let policy = serde_json::json!({
+        "apiVersion": "gepetto.fleet/v1alpha1", "kind": "GepettoPolicy", "metadata": { "name": "default", "namespace": "chutes" },
+        "spec": { "limits": { "retryAfterSeconds": 2, "retryAtMostSeconds": 4, "deploymentsPerChute": 1 } },
+    });
+    fleet.control.apply(&policy).unwrap();
+}
+
+/// Makes every copy of the chute `broken` fail; before there is a server, so that none can start earlier.
+fn prepare_failure(stage: &Stage) {
+    let validator = stage.fleet.validator().unwrap();
+    validator.offer(&stage.chute("broken", 1, 1)).unwrap();
+    let chutes = validator.snapshot().unwrap().chutes;
+    let broken = chutes.iter().find(|chute| chute["name"] == "broken").expect("it was just offered");
+    stage.pods.hook(broken["chute_id"].as_str().unwrap(), "FAKE_CHUTE_FAIL_AT", "claim");
+    validator.withdraw("broken").unwrap();
+}
+
+/// A launch that fails after its token was handed out, until nothing is left of it.
+fn fail_a_launch(stage: &Stage, needles: &mut Needles) {
+    let fleet = &stage.fleet;
+    let validator = fleet.validator().unwrap();
+    validator.offer(&stage.chute("broken", 1, 1)).unwrap();
+    wait::until("a launch to fail", PATIENCE, || {
+        for token in fleet.launch_tokens()? {
+            needles.token("a launch token", &token);
+        }
+        let failed = fleet.sql("select end_reason from deployments_now where phase = 'Failed'")?;
+        Ok((!failed.is_empty()).then_some(()))
+    })
+    .unwrap();
+    validator.withdraw("broken").unwrap();
+}
+
+/// Puts the canary wherever a secret could be.
+fn plant(fleet: &Fleet, stage: &Stage, canary: &str) {
+    for lab in [&fleet.control, &fleet.node] {
+        // The name for the audit log, which holds no bodies.
+        let token = format!("--from-literal=token={}", canary_token());
+        lab.kubectl_run(["create", "configmap", canary, "-n", "default", &token]).unwrap();
+    }
+    fleet.sql(&format!("create table canary as select '{canary}' as canary")).unwrap();
+    let status = std::process::Command::new("redis-cli").args(["-u", &fleet.facts.redis_url, "set", "canary", canary]).status();
+    assert!(status.unwrap().success());
+    for folder in ["logs", "agent", "miner-api", "pods"] {
+        std::fs::create_dir_all(fleet.dir.join(folder)).unwrap();
+        std::fs::write(fleet.dir.join(folder).join("canary"), canary).unwrap();
+    }
+    assert!(!stage.pods.running().is_empty(), "the pods' logs are of living pods, too");
+}
+
+fn no_secret_anywhere(stage: &Stage, needles: &Needles, except: Except) {
+    let fleet = &stage.fleet;
+    let places = fleet.places(&fleet.dir.join("pods"), except).unwrap();
+    let size: usize = places.iter().map(|place| place.content.len()).sum();
+    println!("{} places, {} kB", places.len(), size / 1024);
+    assert_eq!(needles.find(&places), Vec::<String>::new(), "secrets lie about");
+
+    let canary: [u8; 32] = std::array::from_fn(|i| u8::try_from(i * 7 + 11).unwrap());
+    let hex: String = hex::encode(canary);
+    plant(fleet, stage, &hex);
+    let mut needles = Needles::default();
+    needles.seed("the canary", &canary);
+    let found = needles.find(&fleet.places(&fleet.dir.join("pods"), except).unwrap());
+    for clue in ["objects of the control", "audit log of the control", "objects of the node", "audit log of the node", "Postgres", "Redis"]
+    {
+        assert!(found.iter().any(|f| f.starts_with(clue) && f.contains("the canary")), "no canary in {clue}: {found:#?}");
+    }
+    for file in ["logs/canary", "agent/canary", "miner-api/canary", "pods/canary"] {
+        assert!(found.iter().any(|f| f.contains(file)), "no canary in {file}: {found:#?}");
+    }
+    assert!(found.iter().any(|f| f.starts_with("objects") && f.contains("a launch token")), "a token's shape was not seen: {found:#?}");
+}
+
+/// All programs say everything they could ever say.
+fn talkative(options: &mut e2e::fleet::FleetOptions) {
+    for program in ["operator", "miner-api", "agent"] {
+        options.env.entry(program.to_owned()).or_default().push(("RUST_LOG".to_owned(), "debug".to_owned()));
+    }
+}
+
+#[test]
+fn a_fleet_with_our_agent_is_quiet_frugal_and_discreet() {
+    if !level_or_skip(Level::L3) {
+        return;
+    }
+    let lines = Lines::default();
+    let stage = Stage::new(|options| {
+        options.between = lines.between();
+        talkative(options);
+    });
+    let (fleet, validator) = (&stage.fleet, stage.fleet.validator().unwrap());
+    let mut needles = Needles::default();
+    needles.seed("the hotkey's seed", &fleet.seed().unwrap());
+    prepare_failure(&stage);
+    be_impatient(fleet);
+    fleet.add_server().unwrap();
+
+    let mark = fleet.mark().unwrap();
+    validator.offer(&stage.chute("two-gpus", 2, 1)).unwrap();
+    let first = fleet.await_active(&["two-gpus"]).unwrap().remove(0);
+    few_writes_to_the_job(fleet, mark, &first);
+
+    converge(fleet);
+    rest_through_three_resyncs_and_three_lists(fleet, &lines, &["operator", "miner-api", "agent", "node"]);
+
+    // The fleet was awake: a Job deleted by hand is repaired.
+    let tokens = fleet.launch_tokens().unwrap();
+    assert_eq!(tokens.len(), 1);
+    needles.token("the first launch token", &tokens[0]);
+    fleet.node.kubectl_run(["delete", "job", "-n", "chutes", "-l", &format!("chutes/deployment-id={}", first.id)]).unwrap();
+    let second = wait::until("another copy in place of the one whose Job was deleted", PATIENCE, || {
+        Ok(fleet.deployed()?.into_iter().find(|d| d.id != first.id && d.phase == "Active"))
+    })
+    .unwrap();
+
+    fleet.stop(&second).unwrap();
+    fail_a_launch(&stage, &mut needles);
+    wait::until("a copy again", PATIENCE, || Ok(fleet.deployed()?.into_iter().find(|d| d.phase == "Active"))).unwrap();
+    no_secret_anywhere(&stage, &needles, Except::Secrets);
+}
+
+#[test]
+fn a_sealed_worker_is_driven_with_few_writes_and_its_token_stands_in_its_job_only() {
+    if !level_or_skip(Level::L3) {
+        return;
+    }
+    let stage = Stage::new(|options| {
+        options.driver = Driver::Remote;
+        talkative(options);
+    });
+    let (fleet, validator) = (&stage.fleet, stage.fleet.validator().unwrap());
+    let mut needles = Needles::default();
+    needles.seed("the hotkey's seed", &fleet.seed().unwrap());
+    prepare_failure(&stage);
+    be_impatient(fleet);
+    fleet.add_server().unwrap();
+
+    let mark = fleet.mark().unwrap();
+    validator.offer(&stage.chute("two-gpus", 2, 1)).unwrap();
+    let first = fleet.await_active(&["two-gpus"]).unwrap().remove(0);
+    few_writes_to_the_job(fleet, mark, &first);
+    for token in fleet.launch_tokens().unwrap() {
+        needles.token("a launch token", &token);
+    }
+    // Where it may stand it does stand, or this would prove nothing.
+    let job = fleet.node.kubectl_run(["get", "jobs", "-A", "-l", &format!("chutes/deployment-id={}", first.id), "-o", "json"]).unwrap();
+    let found = needles.find(&[e2e::leaks::Place { name: "the Job".to_owned(), content: job.into_bytes() }]);
+    assert_eq!(found.len(), 2, "the Job holds its token: {found:?}");
+
+    fail_a_launch(&stage, &mut needles);
+    no_secret_anywhere(&stage, &needles, Except::SecretsAndJobs);
+}
