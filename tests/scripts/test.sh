@@ -22,7 +22,10 @@ if [ "$mode" = quick ]; then
 else
     tests/scripts/build.sh || exit 1
     run --workspace --exclude e2e
-    run -p e2e -- --test-threads=1
+    # The whole fleet: first that it works, then that it goes on working when things break.
+    run -p e2e --lib --bins --test l4_fleet --test l3_launch --test l3_pod_runner -- --test-threads=1
+    run -p e2e --test l3_quiet -- --test-threads=1
+    for suite in l3_blind l3_kill l3_sagas; do run -p e2e --test $suite -- --test-threads=2; done
 fi
 
 # Levels by the names of the test programs.

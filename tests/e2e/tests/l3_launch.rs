@@ -1,6 +1,8 @@
 //! The life of a chute on simulated nodes, over both drivers and in both forms: launch, stop, launch again on the same GPUs, and
 //! nothing left behind.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use e2e::fleet::{Driver, Form};
 use e2e::stage::Stage;
 use e2e::wait;

@@ -1,5 +1,7 @@
 //! The demo as a test: real kubelet, real containers, from `add-node` to paid GPU-seconds and back to nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use e2e::fleet::{Fleet, FleetOptions};
 use e2e::wait;
 use kubelab::{Level, level_or_skip};
