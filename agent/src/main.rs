@@ -4,9 +4,9 @@ use agent::{options::Options, run};
 use clap::Parser as _;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> std::process::ExitCode {
     let options = Options::parse();
     service::init("agent");
     service::tls::install_provider();
-    run::run(options).await
+    service::ending(run::run(options).await.map(|()| std::process::ExitCode::SUCCESS))
 }

@@ -27,9 +27,13 @@ const LOOK_AFTER: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(10);
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> std::process::ExitCode {
     let args = Args::parse();
     service::init("miner-api");
+    service::ending(run(args).await.map(|()| std::process::ExitCode::SUCCESS))
+}
+
+async fn run(args: Args) -> Result<()> {
     service::tls::install_provider();
     let shutdown = service::shutdown().context("cannot install signal handlers")?;
     if args.netuid != 64 {

@@ -19,9 +19,13 @@ use config::Config;
 use lead::Parts;
 
 #[tokio::main]
-async fn main() -> Result<ExitCode> {
+async fn main() -> ExitCode {
     let config = Config::parse();
     service::init("operator");
+    service::ending(run(config).await)
+}
+
+async fn run(config: Config) -> Result<ExitCode> {
     service::tls::install_provider();
     let shutdown = service::shutdown().context("installing the signal handlers")?;
 

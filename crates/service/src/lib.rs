@@ -4,6 +4,7 @@
 //! no database, no knowledge of what a gate stands for.
 
 pub mod admin;
+mod ending;
 pub mod logs;
 pub mod readiness;
 pub mod redact;
@@ -11,6 +12,7 @@ mod secret_file;
 mod stop;
 pub mod tls;
 
+pub use ending::ending;
 pub use logs::init;
 pub use prometheus_client::registry::Registry;
 pub use secret_file::{SecretFileError, secret_file, too_open};

@@ -35,8 +35,23 @@ pub(crate) fn spawn(command: Command) -> io::Result<Child> {
 }
 
 /// A port on 127.0.0.1 that nobody listened on a moment ago.
+///
+/// It lies below the range from which the kernel takes ports of outgoing connections: a program that is killed and started again
+/// on it must not find it taken by somebody's connection.
 pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    const FIRST: u16 = 20_000;
+    const COUNT: u32 = 10_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Processes side by side begin at different places.
+    let begin = std::process::id().wrapping_mul(379);
+    for _ in 0..COUNT {
+        let offset = begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = FIRST + u16::try_from(offset).unwrap_or(0);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() && TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AddrInUse, "every port from 20000 to 29999 is taken"))
 }
 
 /// Asks until the answer is yes, at most for `limit`.

@@ -80,10 +80,13 @@ pub struct Blow {
 impl Blow {
     /// Kills these programs with SIGKILL, all before the first is waited for; they run no more when this returns.
     pub fn strike(&self, programs: &[&str]) {
-        for program in programs {
-            self.signal(program, Signal::KILL);
+        // Once: what is started again meanwhile has another number, and is not meant.
+        let pids: Vec<u32> = programs.iter().filter_map(|program| pid(&self.run, program)).collect();
+        for process in pids.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
+            // It may have died of itself.
+            let _ = kill_process(process, Signal::KILL);
         }
-        for pid in programs.iter().filter_map(|program| pid(&self.run, program)) {
+        for pid in pids {
             kill9(pid);
         }
     }

@@ -249,6 +249,10 @@ fn stage(lines: &Lines) -> Stage {
     // Further copies, which the validator would refuse, would only add writes of their own.
     let one_copy = r#"{"spec":{"limits":{"deploymentsPerChute":1}}}"#;
     stage.fleet.control.kubectl_run(["patch", "gepettopolicy", "default", "-n", "chutes", "--type=merge", "-p", one_copy]).unwrap();
+    // One that this server cannot run: without any, the validator's list is empty, which proves the end of nothing.
+    let mut bystander = stage.chute("bystander", 1, 1);
+    bystander.selector.include = Some(vec!["b200".to_owned()]);
+    stage.fleet.validator().unwrap().offer(&bystander).unwrap();
     stage
 }
 
@@ -267,7 +271,7 @@ impl<'a> Walk<'a> {
             self.withdraw(&name);
             self.fleet().await_nothing(&mut Vec::new()).unwrap();
         }
-        let steps = Step::all(self.lines, thorough());
+        let steps = Step::all(self.lines, thorough() && path == Path::Launch);
         self.fleet().audit(0).unwrap();
         println!(
             "{} writes: {}",

@@ -17,7 +17,8 @@ pub(super) fn install_control(lab: &Lab) -> Result<()> {
     apply(lab, &root().join("crds"))?;
     lab.kubectl_run(["wait", "--for=condition=Established", "--timeout=30s", "crd", "-l", "", "--all"])
         .context("the CRDs are not served")?;
-    apply(lab, &root().join("charts/manifests"))
+    apply(lab, &root().join("charts/manifests"))?;
+    apply(lab, &root().join("charts/manifests/default"))
 }
 
 /// Installs what the cluster that runs the chutes needs.
