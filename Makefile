@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-quick bench build lint generate setup-demo setup-test
+.PHONY: help demo demo-down test test-faults test-quick bench build lint generate setup-demo setup-test
 
 # Build output and tools live outside the clone, so that a fresh clone does not build everything again.
 export GEPETTO_CACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gepetto-fleet
@@ -20,8 +20,11 @@ demo-down: ## end the demo and remove what it made
 	@if [ -x $(CARGO_TARGET_DIR)/debug/demo ]; then $(DEMO) down; else echo "There is no demo to end: it was never built."; fi
 	@. tests/scripts/env.sh && tests/scripts/setup.sh left
 
-test: setup-test ## pass every test, real Postgres, Redis, Kubernetes and containers included
+test: setup-test ## the tests: real Postgres, Redis, Kubernetes and containers included
 	@. tests/scripts/env.sh && tests/scripts/test.sh all
+
+test-faults: setup-test ## the long fault suites: kills, refusals, blind spots (about 20 minutes)
+	@. tests/scripts/env.sh && tests/scripts/test.sh faults
 
 test-quick: ## the pure tests only: no Postgres, no Kubernetes
 	@tests/scripts/setup.sh check && . tests/scripts/env.sh && tests/scripts/test.sh quick

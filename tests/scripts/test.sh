@@ -2,6 +2,7 @@
 # Runs the tests level by level and ends with what ran.
 #   test.sh quick   L0, the pure ones
 #   test.sh all     L0 to L4
+#   test.sh faults  the long suites: kills at every write, refusals at every step of the sagas, blind spots
 # A test file's name says its level: tests/l2_*.rs needs Postgres or Redis, l3_* a Kubernetes control plane, l4_* real containers.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -17,16 +18,19 @@ run() { # arguments of cargo test
     [ "${PIPESTATUS[0]}" = 0 ] || status=1
 }
 
-if [ "$mode" = quick ]; then
-    run --workspace --lib --bins
-else
-    tests/scripts/build.sh || exit 1
-    run --workspace --exclude e2e
-    # The whole fleet: first that it works, then that it goes on working when things break.
-    run -p e2e --lib --bins --test l4_fleet --test l3_launch --test l3_pod_runner -- --test-threads=1
-    run -p e2e --test l3_quiet -- --test-threads=1
-    for suite in l3_blind l3_kill l3_sagas; do run -p e2e --test $suite -- --test-threads=2; done
-fi
+case "$mode" in
+    quick) run --workspace --lib --bins ;;
+    faults)
+        tests/scripts/build.sh || exit 1
+        for suite in l3_blind l3_kill l3_sagas; do run -p e2e --test $suite -- --test-threads=2; done
+        ;;
+    *)
+        tests/scripts/build.sh || exit 1
+        run --workspace --exclude e2e
+        # The whole fleet.
+        run -p e2e --lib --bins --test l4_fleet --test l3_launch --test l3_pod_runner --test l3_quiet -- --test-threads=1
+        ;;
+esac
 
 # Levels by the names of the test programs.
 awk -v took=$((SECONDS - started)) '
