@@ -183,7 +183,8 @@ fn a_cut_body_ends_in_an_error_and_not_in_an_end() {
     world.add("a");
     let mut start = [0; 4];
     std::io::Read::read_exact(&mut watch, &mut start).unwrap();
-    assert_eq!(&start, br#"{"ob"#);
+    // The first field's name depends on whether the build keeps the order of a map.
+    assert!(start.starts_with(br#"{""#), "the body begins with {start:?}");
     assert!(line(&mut watch).is_err());
     assert_eq!(client.get(JOBS).unwrap().1, r#"{"items":["a"]}"#);
 }
