@@ -80,6 +80,7 @@ impl Fleet {
     /// # Errors
     /// When there is none.
     pub fn attach(dir: &Path) -> Result<Self> {
+        let dir = &std::fs::canonicalize(dir).with_context(|| format!("no fleet in {}", dir.display()))?;
         let facts: Facts = read_json(&dir.join("fleet.json")).with_context(|| format!("no fleet in {}", dir.display()))?;
         let control = Lab::attach(dir.join("control"))?;
         let node = if facts.form == Form::Own { Lab::attach(dir.join("node"))? } else { control.clone() };
@@ -91,6 +92,8 @@ impl Fleet {
     /// # Errors
     /// When something is left.
     pub fn down(dir: &Path) -> Result<()> {
+        // Servers that are asked to stop run in a folder of their own.
+        let Ok(dir) = &std::fs::canonicalize(dir) else { return Ok(()) };
         let mut left = Vec::new();
         for program in programs::recorded(dir) {
             programs::stop(dir, &program);
