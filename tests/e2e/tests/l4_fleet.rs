@@ -46,7 +46,8 @@ fn real_containers_earn_and_everything_can_be_undone() {
     })
     .unwrap();
     let pods = fleet.node.kubectl_run(["get", "pods", "-A", "-l", "chutes/chute=true", "-o", "jsonpath={.items[*].status.phase}"]).unwrap();
-    assert!(pods.split(' ').count() >= 3 && pods.split(' ').all(|phase| phase == "Running"), "pods are {pods}");
+    // A copy beyond what the validator wants is refused at its claim and ends; the three that earn run.
+    assert!(pods.split(' ').filter(|&phase| phase == "Running").count() >= 3, "pods are {pods}");
 
     fleet.delete_server().unwrap();
     assert_eq!(fleet.validator().unwrap().unexpected().unwrap(), Vec::<String>::new());
