@@ -50,9 +50,11 @@ pub struct App {
     pub agents: Arc<dyn Agents>,
     /// The validators.
     pub validators: Arc<dyn Validators>,
-    /// Signatures seen.
+    /// Signatures of people seen.
     pub replays: Replays,
-    /// How often each server may buy a token.
+    /// Signatures of nodes seen.
+    pub node_replays: Replays,
+    /// How often each server may ask for a token.
     pub rates: Rates,
     /// What an enrolled agent is told.
     pub enrol: EnrolSettings,

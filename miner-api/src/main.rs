@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
+use hyper_util::rt::TokioTimer;
 use miner_api::{
     app::{App, Clock},
     config::Args,
@@ -25,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// How long open requests may take to end at shutdown; progress streams are cut.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long the head of a request may take.
+const HEADERS: Duration = Duration::from_secs(15);
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
@@ -67,11 +70,7 @@ async fn run(args: Args) -> Result<()> {
     let fleet = Arc::new(KubeFleet::start(access.client));
     let gate = readiness.gate("kubernetes");
     gate.close("reading the custom resources for the first time; are the CRDs installed?");
-    let waiting = Arc::clone(&fleet);
-    tokio::spawn(async move {
-        waiting.ready().await;
-        gate.open();
-    });
+    tokio::spawn(until(look_after_kubernetes(Arc::clone(&fleet), gate), shutdown.clone()));
 
     let supervisor = Supervisor {
         fleet: Arc::clone(&fleet),
@@ -91,6 +90,7 @@ async fn run(args: Args) -> Result<()> {
         agents: Arc::new(AgentClient::new(Arc::clone(&key))?),
         validators: Arc::new(LinkedValidators::new(fleet, key)),
         replays: miner_api::http::replays::Replays::default(),
+        node_replays: miner_api::http::replays::Replays::default(),
         rates: miner_api::http::rate::Rates::default(),
         enrol: EnrolSettings {
             control_url: args.public_url.as_str().trim_end_matches('/').to_owned(),
@@ -111,13 +111,14 @@ async fn run(args: Args) -> Result<()> {
 async fn serve(args: &Args, app: Arc<App>, readiness: Readiness, identity: &ServerIdentity, shutdown: CancellationToken) -> Result<()> {
     let plain_handle = axum_server::Handle::new();
     let tls_handle = axum_server::Handle::new();
-    let plain = axum_server::bind(args.listen)
-        .handle(plain_handle.clone())
-        .serve(router(Arc::clone(&app), readiness.clone(), Listener::Plain).into_make_service());
+    let mut plain = axum_server::bind(args.listen).handle(plain_handle.clone());
     let config = axum_server::tls_rustls::RustlsConfig::from_config(identity.config()?);
-    let tls = axum_server::bind_rustls(args.listen_tls, config)
-        .handle(tls_handle.clone())
-        .serve(router(app, readiness, Listener::Tls).into_make_service());
+    let mut tls = axum_server::bind_rustls(args.listen_tls, config).handle(tls_handle.clone());
+    // Anybody may connect: whoever sends a request drop by drop, or none, is shown the door.
+    plain.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    tls.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    let plain = plain.serve(router(Arc::clone(&app), readiness.clone(), Listener::Plain).into_make_service());
+    let tls = tls.serve(router(app, readiness, Listener::Tls).into_make_service());
     tokio::spawn(async move {
         shutdown.cancelled().await;
         plain_handle.graceful_shutdown(Some(DRAIN));
@@ -127,6 +128,18 @@ async fn serve(args: &Args, app: Arc<App>, readiness: Readiness, identity: &Serv
         tls.await.with_context(|| format!("cannot serve TLS on {}", args.listen_tls))
     },)?;
     Ok(())
+}
+
+/// Opens the gate when every kind was listed once, and closes it for as long as the control cluster is silent.
+async fn look_after_kubernetes(fleet: Arc<KubeFleet>, gate: Gate) {
+    fleet.ready().await;
+    loop {
+        match fleet.sources().iter().find(|source| source.is_old()) {
+            None => gate.open(),
+            Some(old) => gate.close(format!("the control cluster is silent: the watch of {} has not heard from it for minutes", old.name)),
+        }
+        tokio::time::sleep(LOOK_AFTER).await;
+    }
 }
 
 /// Migrates as soon as Postgres is there, then publishes wake-ups, keeps the gate true and the table of signatures small.

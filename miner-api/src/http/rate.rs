@@ -1,4 +1,4 @@
-//! A limit on how often one server may buy a token.
+//! A limit on how often one server may ask for a token.
 
 use std::{
     collections::HashMap,

@@ -5,7 +5,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Only signed requests get here, so a flood of these is the miner's own.
+/// Only signed requests get here. People's and nodes' are kept apart, and a node is slowed down before it gets here: a flood is the
+/// miner's own.
 const MOST: usize = 100_000;
 
 /// Remembers signatures of the last half minute.

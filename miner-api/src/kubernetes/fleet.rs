@@ -1,7 +1,7 @@
 //! [`Fleet`] over the control cluster.
 
 use super::{MANAGER, watches::Watches};
-use crate::ports::fleet::{AgentToken, Fleet, FleetError, View};
+use crate::ports::fleet::{AgentToken, Fleet, FleetError, Source, View};
 use async_trait::async_trait;
 use cluster::{
     Error,
@@ -58,8 +58,23 @@ impl KubeFleet {
         self.watches.ready().await;
     }
 
+    /// How old what each watch says is.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Source> {
+        self.watches.sources()
+    }
+
     fn servers(&self) -> Api<GpuServer> {
         Api::namespaced(self.client.clone(), FLEET_NAMESPACE)
+    }
+}
+
+/// Whether the hold that is there does what the wanted one does. One that lapses is not one that lasts.
+fn settled(there: Option<&Hold>, wanted: Option<&Hold>) -> bool {
+    match (there, wanted) {
+        (None, None) => true,
+        (Some(there), Some(wanted)) => there.until == wanted.until,
+        _ => false,
     }
 }
 
@@ -120,8 +135,7 @@ impl Fleet for KubeFleet {
         let api = self.servers();
         for _ in 0..TRIES {
             let now = bounded("reading a GpuServer", api.get(server)).await.map_err(outcome)?;
-            let there = now.spec.holds.iter().any(|one| one.owner == owner);
-            if there == hold.is_some() {
+            if settled(now.spec.holds.iter().find(|one| one.owner == owner), hold.as_ref()) {
                 return Ok(now);
             }
             let mut holds = now.spec.holds.clone();
@@ -186,4 +200,19 @@ fn params() -> PatchParams {
 
 fn our_labels(server: &str) -> BTreeMap<String, String> {
     [(labels::MANAGED_BY.to_owned(), labels::MANAGER.to_owned()), (labels::SERVER.to_owned(), server.to_owned())].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_that_lapses_is_not_the_one_that_lasts() {
+        let hold = |until: Option<&str>| Hold { owner: "person".into(), reason: "x".into(), until: until.map(|at| at.parse().unwrap()) };
+        let (lasting, lapsing) = (hold(None), hold(Some("2026-01-01T00:00:00Z")));
+        assert!(settled(None, None) && settled(Some(&lasting), Some(&lasting)));
+        assert!(settled(Some(&Hold { reason: "from Git".into(), ..lasting.clone() }), Some(&lasting)));
+        assert!(!settled(Some(&lapsing), Some(&lasting)), "a lock must not lapse with the hold that was there before");
+        assert!(!settled(Some(&lasting), None) && !settled(None, Some(&lasting)));
+    }
 }

@@ -33,6 +33,17 @@ impl Watches {
         tokio::join!(self.servers.ready(), self.deployments.ready(), self.chutes.ready(), self.validators.ready(), self.policies.ready());
     }
 
+    /// How old what each watch says is.
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        vec![
+            of("gpuservers", &self.servers.freshness),
+            of("chutedeployments", &self.deployments.freshness),
+            of("chutes", &self.chutes.freshness),
+            of("validators", &self.validators.freshness),
+            of("gepettopolicies", &self.policies.freshness),
+        ]
+    }
+
     pub(crate) fn view(&self) -> View {
         View {
             servers: by_name(self.servers.all()),
@@ -40,13 +51,7 @@ impl Watches {
             chutes: by_name(self.chutes.all()),
             validators: by_name(self.validators.all()),
             policy: self.policies.get(FLEET_NAMESPACE, "default"),
-            sources: vec![
-                of("gpuservers", &self.servers.freshness),
-                of("chutedeployments", &self.deployments.freshness),
-                of("chutes", &self.chutes.freshness),
-                of("validators", &self.validators.freshness),
-                of("gepettopolicies", &self.policies.freshness),
-            ],
+            sources: self.sources(),
         }
     }
 }

@@ -34,6 +34,17 @@ pub struct Source {
     pub complete: bool,
 }
 
+/// A cache this many seconds old was not refreshed although it should have been: a healthy watch hears something every 200 s.
+const OLD_S: u64 = 300;
+
+impl Source {
+    /// Whether it never said anything, or nothing for too long.
+    #[must_use]
+    pub fn is_old(&self) -> bool {
+        self.age_s.is_none_or(|age| age > OLD_S)
+    }
+}
+
 /// A bound token for an agent.
 #[derive(Clone)]
 pub struct AgentToken {

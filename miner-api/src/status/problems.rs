@@ -33,9 +33,6 @@ pub struct Problem {
     pub command: String,
 }
 
-/// A cache this old was not refreshed although it should have been.
-const OLD_S: u64 = 300;
-
 pub(super) fn find(
     view: &View,
     servers: &[ServerLine],
@@ -86,8 +83,8 @@ fn sources(view: &View, found: &mut Vec<Problem>) {
     for source in &view.sources {
         let what = match source.age_s {
             None => "was never read from the control cluster: this report may lack most of it".to_owned(),
-            Some(age) if age > OLD_S => format!("was last heard of {age} s ago: this report may be old"),
-            Some(_) => continue,
+            Some(_) if !source.is_old() => continue,
+            Some(age) => format!("was last heard of {age} s ago: this report may be old"),
         };
         found.push(problem(Severity::Critical, format!("watch {}", source.name), what, format!("kubectl -n chutes get {}", source.name)));
     }

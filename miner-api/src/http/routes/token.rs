@@ -2,18 +2,14 @@
 
 use crate::{
     app::App,
-    http::{
-        auth::{Effect, admit_body},
-        body,
-        error::ApiError,
-    },
+    http::{auth::admit_node, body, error::ApiError},
     ports::fleet::FleetError,
 };
 use axum::{
     Json,
     body::Body,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -34,15 +30,12 @@ pub async fn buy(State(app): State<Arc<App>>, Path(name): Path<String>, headers:
             ApiError::forbidden(format!("server {name} is driven over its kubeconfig: it has no agent that needs a token"))
         })?;
     let pinned = agent.node_key.clone();
-    admit_body(&app, &headers, &body.raw, std::slice::from_ref(&pinned), Effect::Read).await?;
+    admit_node(&app, &headers, &body.raw, &name, &pinned).await?;
     if body.object()?.get("node_key").and_then(Value::as_str).is_some_and(|said| said != pinned.as_str()) {
         return Err(ApiError::forbidden(format!(
             "that node key is not the one pinned for server {name}; enrol the agent again with: chutes-miner delete-node, then add-node"
         )));
     }
-    app.rates
-        .take(&name, app.clock.unix_seconds())
-        .map_err(|seconds| ApiError::new(StatusCode::TOO_MANY_REQUESTS, format!("too many tokens bought; again in {seconds} s")))?;
     let token = app.fleet.agent_token(&name).await.map_err(|error| match error {
         FleetError::NotFound => ApiError::unavailable(format!("the account of server {name} is not made yet, try again in a few seconds")),
         FleetError::Exists | FleetError::Refused(_) | FleetError::Away(_) => {

@@ -57,3 +57,15 @@ async fn a_request_is_good_for_one_token_and_too_many_are_429() {
     }
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429, 429]);
 }
+
+#[tokio::test]
+async fn a_flood_of_one_node_shuts_out_nobody_else() {
+    let (world, key) = (World::start().await, Keypair::generate());
+    let body = pin(&world, &key);
+    for _ in 0..40 {
+        world.send(world.tls, "POST", "/nodes/gpu-1/token", over(&key, &body), Some(&body)).await;
+    }
+    let remembered = world.script.seen.lock().unwrap().len();
+    assert!((1..=6).contains(&remembered), "what is refused for its number must not fill the table of signatures: {remembered}");
+    assert_eq!(world.signed("GET", "/servers/").await.status, 200);
+}

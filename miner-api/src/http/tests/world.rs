@@ -189,6 +189,7 @@ impl World {
             agents: Arc::<Script>::clone(&script),
             validators: Arc::<Script>::clone(&script),
             replays: Replays::default(),
+            node_replays: Replays::default(),
             rates: Rates::default(),
             enrol: EnrolSettings {
                 control_url: "https://control:32443".into(),
