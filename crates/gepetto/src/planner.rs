@@ -37,6 +37,8 @@ struct Fleet<'a> {
     launching: BTreeMap<ChuteId, u64>,
     /// Chutes of which a copy is just being asked for.
     asking: BTreeSet<ChuteId>,
+    /// How many more copies of a chute the validator takes, where that is known.
+    room: BTreeMap<&'a ChuteId, u64>,
     /// Copies of a chute on a server.
     here: BTreeMap<(ChuteId, ServerName), u64>,
     /// GPUs that this plan gave away.
@@ -62,6 +64,7 @@ impl<'a> Fleet<'a> {
             copies: BTreeMap::new(),
             launching: BTreeMap::new(),
             asking: BTreeSet::new(),
+            room: BTreeMap::new(),
             here: BTreeMap::new(),
             taken: BTreeSet::new(),
             in_flight: 0,
@@ -75,6 +78,7 @@ impl<'a> Fleet<'a> {
             }
         }
         for (id, chute) in &fleet.chutes {
+            fleet.room.extend(rules::room(chute, snapshot).map(|room| (*id, room)));
             if let Some(reason) = rules::chute(chute, policy) {
                 fleet.blocked_chutes.insert((*id).clone(), reason);
             }
@@ -119,13 +123,18 @@ impl<'a> Fleet<'a> {
             .or_else(|| rules::backoff(chute, server, self.snapshot, &self.policy.limits))
     }
 
-    /// What objects to this pair as things stand.
+    /// What objects to this pair as things stand. The allowance, which changes every minute, comes last: what it says is told only
+    /// where nothing else stands in the way, so that no status follows its changes.
     fn obstacle(&self, chute: &Chute, server: &Server) -> Option<Reason> {
         let free = self.free.get(&server.name).map_or(0, Vec::len);
         if free < usize::from(chute.gpu_count) {
             return Some(Reason::TooFewFreeGpus);
         }
-        self.limit(&chute.id).or_else(|| self.asking.contains(&chute.id).then_some(Reason::Asking))
+        self.limit(&chute.id).or_else(|| match self.room.get(&chute.id) {
+            Some(0) => Some(Reason::AtTarget),
+            Some(_) => None,
+            None => self.asking.contains(&chute.id).then_some(Reason::Asking),
+        })
     }
 
     fn limit(&self, chute: &ChuteId) -> Option<Reason> {
@@ -166,11 +175,12 @@ impl<'a> Fleet<'a> {
         .copied()
     }
 
-    fn take(&mut self, chute: &Chute, server: &'a Server) -> Launch {
+    fn take(&mut self, chute: &'a Chute, server: &'a Server) -> Launch {
         let free = self.free.get_mut(&server.name).expect("a pair is only made of servers with free GPUs");
         let gpus: Vec<GpuUuid> = free.drain(..usize::from(chute.gpu_count)).cloned().collect();
         self.note(&chute.id, &server.name, Stage::Asking);
         self.launched += 1;
+        self.room.entry(&chute.id).and_modify(|room| *room = room.saturating_sub(1));
         self.taken.extend(gpus.iter().cloned());
         // The moment tells this launch from an earlier one of the same chute on the same GPUs.
         let moment = self.snapshot.now.as_millisecond();

@@ -28,6 +28,8 @@ pub enum Reason {
     NoChuteFits,
     /// The validator withdrew the chute.
     ChuteWithdrawn,
+    /// Asked for it, the validator answered that there is no such chute; its lists are behind, or say nothing.
+    ChuteGone,
     /// The validator switched the chute off.
     ChuteDisabled,
     /// The chute only runs jobs.
@@ -46,9 +48,11 @@ pub enum Reason {
     BelowMinGain,
     /// Fewer free GPUs than the chute needs.
     TooFewFreeGpus,
+    /// The validator has as many copies of the chute as it wants, ours that are on their way included.
+    AtTarget,
     /// The chute, or the chute on this server, failed lately and waits.
     ChuteBackoff,
-    /// A copy of it is just being asked for; whether the validator wants more is known in a moment.
+    /// A copy of it is just being asked for, and how many the validator wants is not known: its answer will tell.
     Asking,
     /// A limit of the policy is reached.
     LimitReached,
@@ -72,6 +76,7 @@ impl Reason {
             Self::Freeing => "Freeing",
             Self::NoChuteFits => "NoChuteFits",
             Self::ChuteWithdrawn => "ChuteWithdrawn",
+            Self::ChuteGone => "ChuteGone",
             Self::ChuteDisabled => "ChuteDisabled",
             Self::JobsOnly => "JobsOnly",
             Self::Banned => "Banned",
@@ -81,6 +86,7 @@ impl Reason {
             Self::ModelNotSupported => "ModelNotSupported",
             Self::BelowMinGain => "BelowMinGain",
             Self::TooFewFreeGpus => "TooFewFreeGpus",
+            Self::AtTarget => "AtTarget",
             Self::ChuteBackoff => "ChuteBackoff",
             Self::Asking => "Asking",
             Self::LimitReached => "LimitReached",

@@ -5,8 +5,8 @@ use protocol::catalogue::PRICE_BASIS_CENTS;
 use crate::snapshot::{Chute, Server};
 
 /// Rate per cost: millionths of the network's rate for each micro-dollar an hour, times a million, shared among the copies that
-/// are already on their way. How many more copies the validator wants is only known by asking, so a second one at once counts
-/// half, a third a third.
+/// are already on their way. Other miners race for the places the validator has, so a second copy at once counts half, a third
+/// a third.
 pub(crate) fn score(chute: &Chute, server: &Server, launching: u64) -> u128 {
     let rate = u128::from(chute.rate_micro.unwrap_or(0));
     let scaled = rate.saturating_mul(1_000_000_000_000);

@@ -36,6 +36,8 @@ pub struct Sources {
     pub instances: Source,
     /// The GPUs the validator knows.
     pub nodes: Source,
+    /// How many more copies the validator wants. The one source without which launches go on, more carefully.
+    pub utilization: Source,
     /// No source may be older than this to decide on.
     pub oldest: Duration,
 }
@@ -56,11 +58,17 @@ impl Source {
         Self { as_of: Some(as_of), complete: true }
     }
 
-    /// Whether it is complete and not older than `oldest`. A time ahead of ours counts as now.
+    /// Whether it is complete and not older than `oldest`.
     #[must_use]
     pub fn trusted(&self, now: Timestamp, oldest: Duration) -> bool {
+        self.complete && self.fresh(now, oldest)
+    }
+
+    /// Whether it is not older than `oldest`, complete or not. A time ahead of ours counts as now.
+    #[must_use]
+    pub fn fresh(&self, now: Timestamp, oldest: Duration) -> bool {
         let oldest = SignedDuration::try_from(oldest).unwrap_or(SignedDuration::MAX);
-        self.complete && self.as_of.is_some_and(|as_of| now.duration_since(as_of) <= oldest)
+        self.as_of.is_some_and(|as_of| now.duration_since(as_of) <= oldest)
     }
 }
 
@@ -137,12 +145,26 @@ pub struct Chute {
     pub library: String,
     /// Whether the validator withdrew it, by two lists and its own word.
     pub withdrawn: bool,
+    /// Whether the validator's own latest word is that there is no such chute, whatever its lists say of it by now: enough to
+    /// launch no more of it, not enough to stop any.
+    pub gone: bool,
     /// Whether the validator switched it off.
     pub disabled: bool,
     /// Whether it only runs jobs.
     pub jobs_only: bool,
     /// The rate of one instance in millionths (the network's compute multiplier, which counts the GPUs); unknown if absent.
     pub rate_micro: Option<u64>,
+    /// How many more copies the validator wants, as of [`Sources::utilization`]; unknown if absent.
+    pub allowance: Option<Allowance>,
+}
+
+/// How many more copies of a chute the validator wants, from everybody together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// So many.
+    pub more: u32,
+    /// Whether copies that are claimed and not yet paid are counted in, or only the paid ones.
+    pub counts_pending: bool,
 }
 
 /// A deployment that has not ended.
@@ -162,6 +184,10 @@ pub struct Deployment {
     pub stage: Stage,
     /// When it was decided.
     pub created_at: Timestamp,
+    /// When the validator was first seen to know it.
+    pub claimed_at: Option<Timestamp>,
+    /// When it was first seen to be paid.
+    pub active_at: Option<Timestamp>,
 }
 
 /// Where a deployment stands, as far as planning cares.

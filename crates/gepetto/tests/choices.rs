@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use gepetto::policy::Mode;
-use gepetto::snapshot::{Chute, Deployment, Gpu, GpuState, Server, ServerState, Setback, Source, Sources, Stage};
+use gepetto::snapshot::{Allowance, Chute, Deployment, Gpu, GpuState, Server, ServerState, Setback, Source, Sources, Stage};
 use gepetto::{Policy, Reason, Snapshot, plan};
 use jiff::Timestamp;
 
@@ -39,9 +39,11 @@ fn chute(id: &str, gpu_count: u8, rate: u64) -> Chute {
         tee: false,
         library: "0.6.0".into(),
         withdrawn: false,
+        gone: false,
         disabled: false,
         jobs_only: false,
         rate_micro: Some(rate * 1_000_000),
+        allowance: None,
     }
 }
 
@@ -50,7 +52,15 @@ fn snapshot(servers: Vec<Server>, chutes: Vec<Chute>) -> Snapshot {
     let oldest = Duration::from_secs(60);
     Snapshot {
         now: at(0),
-        sources: Sources { resources: source, claims: source, chutes: source, instances: source, nodes: source, oldest },
+        sources: Sources {
+            resources: source,
+            claims: source,
+            chutes: source,
+            instances: source,
+            nodes: source,
+            utilization: source,
+            oldest,
+        },
         servers,
         chutes,
         deployments: vec![],
@@ -71,6 +81,8 @@ fn running(chute: &str, server: &Server, age_s: i64) -> Deployment {
         gpus: vec![server.gpus[0].uuid.clone()],
         stage: Stage::Active,
         created_at: at(-age_s),
+        claimed_at: Some(at(-age_s)),
+        active_at: Some(at(-age_s)),
     }
 }
 
@@ -168,4 +180,105 @@ fn while_a_copy_is_asked_for_no_other_is() {
     assert_eq!((waiting.launches().count(), waiting.idle[0].reason), (0, Reason::Asking));
     fleet.deployments[0].stage = Stage::Launching;
     assert_eq!(plan(&fleet, &Policy::default()).launches().count(), 1);
+}
+
+fn allows(more: u32) -> Option<Allowance> {
+    Some(Allowance { more, counts_pending: false })
+}
+
+/// One server with five GPUs, and chute `c` of which the validator wants so many more.
+fn wanting(allowance: Option<Allowance>) -> Snapshot {
+    let mut wanted = chute("c", 1, 1);
+    wanted.allowance = allowance;
+    snapshot(vec![server("a", 5, 2)], vec![wanted])
+}
+
+/// What the plan makes of it: how many launches, and why the other GPUs are idle.
+fn launches(fleet: &Snapshot) -> (usize, Option<Reason>) {
+    let plan = plan(fleet, &Policy::default());
+    (plan.launches().count(), plan.idle.first().map(|idle| idle.reason))
+}
+
+#[test]
+fn no_copy_is_asked_for_beyond_what_the_validator_wants() {
+    assert_eq!(launches(&wanting(allows(0))), (0, Some(Reason::AtTarget)));
+    assert_eq!(launches(&wanting(allows(1))), (1, Some(Reason::AtTarget)));
+    assert_eq!(launches(&wanting(allows(2))), (2, Some(Reason::AtTarget)), "and as many at once");
+    assert_eq!(launches(&wanting(allows(99))), (5, None));
+    assert_eq!(plan(&wanting(allows(0)), &Policy::default()).why_nowhere(&"c".parse().unwrap()), Some(Reason::AtTarget));
+}
+
+#[test]
+fn copies_of_ours_that_the_validator_had_not_counted_yet_are_in_the_allowance() {
+    // Both eras; what is noted of our copy and when the list was asked for, in seconds; how many more it lets us launch.
+    for (counts_pending, claimed, active, listed, more) in [
+        (false, None, None, 0, 1),
+        (false, Some(-9), None, 0, 1),
+        (false, Some(-9), Some(-5), 0, 2),
+        (false, Some(-9), Some(-5), -6, 1),
+        (true, None, None, 0, 1),
+        (true, Some(-9), None, 0, 2),
+        (true, Some(-9), None, -10, 1),
+        (true, None, Some(-5), 0, 2),
+    ] {
+        let mut fleet = wanting(Some(Allowance { more: 2, counts_pending }));
+        fleet.servers[0].gpus[0].state = GpuState::Claimed;
+        fleet.sources.utilization = Source::complete(at(listed));
+        let stage = if active.is_some() { Stage::Active } else { Stage::Launching };
+        let noted = |second: Option<i64>| second.map(at);
+        let ours = running("c", &fleet.servers[0], 20);
+        fleet.deployments = vec![Deployment { stage, claimed_at: noted(claimed), active_at: noted(active), ..ours }];
+        assert_eq!(launches(&fleet).0, more, "{counts_pending} {claimed:?} {active:?} {listed}");
+    }
+    let mut fleet = wanting(allows(1));
+    fleet.servers[0].gpus[0].state = GpuState::Freeing;
+    fleet.deployments = vec![Deployment { stage: Stage::Ending, active_at: None, ..running("c", &fleet.servers[0], 20) }];
+    assert_eq!(launches(&fleet).0, 1, "what ends takes no place");
+}
+
+#[test]
+fn without_the_validators_word_copies_are_asked_for_one_at_a_time() {
+    assert_eq!(launches(&wanting(None)), (1, Some(Reason::Asking)), "a chute without a row");
+    let mut stale = wanting(allows(0));
+    stale.sources.utilization = Source::complete(at(-61));
+    assert_eq!(launches(&stale), (1, Some(Reason::Asking)), "no allowance of an hour ago forbids for ever");
+    let mut never = wanting(allows(0));
+    never.sources.utilization = Source::default();
+    assert_eq!(launches(&never).0, 1);
+    // What the list does say counts, though it lack other rows.
+    let mut partial = wanting(allows(0));
+    partial.sources.utilization = Source { as_of: Some(at(-1)), complete: false };
+    assert_eq!(launches(&partial), (0, Some(Reason::AtTarget)));
+    // And who was refused backs off as ever.
+    never.setbacks = vec![Setback { chute: Some("c".parse().unwrap()), server: None, failures: 2, last: at(-100) }];
+    assert_eq!(launches(&never), (0, Some(Reason::ChuteBackoff)));
+}
+
+#[test]
+fn an_allowance_that_comes_and_goes_changes_no_reason_where_nothing_could_be_launched() {
+    let mut changed = Vec::new();
+    for more in [0, 1, 7] {
+        let mut full = wanting(allows(more));
+        full.servers[0].gpus.iter_mut().for_each(|gpu| gpu.state = GpuState::Claimed);
+        let mut waiting = wanting(allows(more));
+        waiting.setbacks = vec![Setback { chute: Some("c".parse().unwrap()), server: None, failures: 1, last: at(-1) }];
+        let mut other = wanting(allows(more));
+        other.servers[0].gpu_ref = "4090".parse().unwrap();
+        let mut held = wanting(allows(more));
+        held.servers[0].held = true;
+        changed.push([full, waiting, other, held].map(|fleet| plan(&fleet, &Policy::default())));
+    }
+    assert!(changed.windows(2).all(|two| two[0] == two[1]), "{changed:#?}");
+}
+
+#[test]
+fn a_chute_that_the_validator_does_not_know_is_launched_no_more_and_runs_on() {
+    let mut gone = chute("c", 1, 1);
+    gone.gone = true;
+    let mut fleet = snapshot(vec![server("a", 2, 2)], vec![gone]);
+    fleet.servers[0].gpus[0].state = GpuState::Claimed;
+    fleet.deployments = vec![running("c", &fleet.servers[0], 9999)];
+    let plan = plan(&fleet, &Policy::default());
+    assert_eq!(plan.actions, []);
+    assert_eq!(plan.why_nowhere(&"c".parse().unwrap()), Some(Reason::ChuteGone));
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gepetto::policy::{Limits, Mode};
-use gepetto::snapshot::{Chute, Deployment, Gpu, GpuState, Server, ServerState, Setback, Source, Sources, Stage};
+use gepetto::snapshot::{Allowance, Chute, Deployment, Gpu, GpuState, Server, ServerState, Setback, Source, Sources, Stage};
 use gepetto::{Plan, Policy, Reason, Snapshot, plan};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -19,7 +19,15 @@ fn at(second: i64) -> Timestamp {
 
 fn fresh() -> Sources {
     let source = Source::complete(at(NOW - 5));
-    Sources { resources: source, claims: source, chutes: source, instances: source, nodes: source, oldest: Duration::from_secs(60) }
+    Sources {
+        resources: source,
+        claims: source,
+        chutes: source,
+        instances: source,
+        nodes: source,
+        utilization: source,
+        oldest: Duration::from_secs(60),
+    }
 }
 
 fn gpu_state() -> impl Strategy<Value = GpuState> {
@@ -61,9 +69,10 @@ fn server(index: usize) -> impl Strategy<Value = Server> {
 }
 
 fn chute(index: usize) -> impl Strategy<Value = Chute> {
-    let flags = (prop::bool::weighted(0.2), prop::bool::weighted(0.1), prop::bool::weighted(0.1));
-    (1u8..9, prop::collection::vec(model(), 1..3), flags, prop::option::of(0u64..20_000_000)).prop_map(
-        move |(gpu_count, models, (tee, withdrawn, old), rate_micro)| Chute {
+    let flags = (prop::bool::weighted(0.2), prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+    let allowance = prop::option::of((0u32..4, any::<bool>()).prop_map(|(more, counts_pending)| Allowance { more, counts_pending }));
+    (1u8..9, prop::collection::vec(model(), 1..3), flags, prop::option::of(0u64..20_000_000), allowance).prop_map(
+        move |(gpu_count, models, (tee, withdrawn, old, gone), rate_micro, allowance)| Chute {
             id: format!("chute-{index}").parse().unwrap(),
             version: "v1".parse().unwrap(),
             gpu_count,
@@ -71,9 +80,11 @@ fn chute(index: usize) -> impl Strategy<Value = Chute> {
             tee,
             library: if old { "0.3.0" } else { "0.6.0" }.to_owned(),
             withdrawn,
+            gone,
             disabled: false,
             jobs_only: false,
             rate_micro,
+            allowance,
         },
     )
 }
@@ -107,14 +118,19 @@ prop_compose! {
             .enumerate()
             .filter_map(|(n, (chute, server, stage, age))| {
                 let gpu = spare.get_mut(&server)?.pop()?;
+                let stage = [Stage::Asking, Stage::Launching, Stage::Active, Stage::Ending][stage];
+                // Seen by the validator before or after its list of 5 s ago, some time after it was decided.
+                let seen = (stage != Stage::Asking).then(|| at(NOW - age / 2));
                 Some(Deployment {
                     id: format!("00000000-0000-4000-8000-{n:012x}").parse().unwrap(),
                     chute: format!("chute-{chute}").parse().unwrap(),
                     version: "v1".parse().unwrap(),
                     server: format!("server-{server}").parse().unwrap(),
                     gpus: vec![gpu],
-                    stage: [Stage::Asking, Stage::Launching, Stage::Active, Stage::Ending][stage],
+                    stage,
                     created_at: at(NOW - age),
+                    claimed_at: seen,
+                    active_at: seen.filter(|_| stage == Stage::Active),
                 })
             })
             .collect();
@@ -161,7 +177,7 @@ proptest! {
             prop_assert_eq!(chute.tee, server.tee);
             prop_assert!(chute.supported.contains(&server.gpu_ref));
             prop_assert_eq!(launch.gpus.len(), usize::from(chute.gpu_count));
-            prop_assert!(!chute.withdrawn && chute.rate_micro.is_some_and(|rate| rate > 0));
+            prop_assert!(!chute.withdrawn && !chute.gone && chute.rate_micro.is_some_and(|rate| rate > 0));
             for setback in snapshot.setbacks.iter().filter(|s| s.chute.as_ref().is_none_or(|chute| *chute == launch.chute)) {
                 if setback.server.as_ref().is_none_or(|server| *server == launch.server) {
                     prop_assert!(gepetto::rules::until(setback, &policy.limits) <= snapshot.now);
@@ -219,11 +235,30 @@ proptest! {
     }
 
     #[test]
-    fn no_chute_is_asked_for_twice_at_once(snapshot in snapshot(), policy in policy()) {
+    fn no_chute_is_asked_for_twice_at_once_unless_the_validator_said_that_it_wants_more(
+        mut snapshot in snapshot(), policy in policy(), blind in 0usize..3,
+    ) {
+        let utilization = &mut snapshot.sources.utilization;
+        *utilization = [*utilization, Source::default(), Source::complete(at(NOW - 61))][blind];
+        let known = blind == 0;
         let plan = plan(&snapshot, &policy);
         let mut asking: BTreeSet<_> = snapshot.deployments.iter().filter(|d| d.stage == Stage::Asking).map(|d| &d.chute).collect();
-        for launch in plan.launches() {
+        for launch in plan.launches().filter(|launch| !known || chute_of(&snapshot, &launch.chute).allowance.is_none()) {
             prop_assert!(asking.insert(&launch.chute), "{} is asked for twice", launch.chute);
+        }
+    }
+
+    #[test]
+    fn the_allowance_is_kept(snapshot in snapshot(), policy in policy()) {
+        let plan = plan(&snapshot, &policy);
+        let listed = snapshot.sources.utilization.as_of.unwrap();
+        for (chute, allowance) in snapshot.chutes.iter().filter_map(|chute| Some((chute, chute.allowance?))) {
+            let new = plan.launches().filter(|launch| launch.chute == chute.id).count();
+            let uncounted = snapshot.deployments.iter().filter(|d| d.chute == chute.id && d.stage != Stage::Ending).filter(|d| {
+                let seen = if allowance.counts_pending { d.claimed_at } else { d.active_at };
+                seen.is_none_or(|seen| seen > listed)
+            });
+            prop_assert!(new == 0 || new + uncounted.count() <= allowance.more as usize);
         }
     }
 

@@ -97,7 +97,7 @@ pub enum LaunchError {
         /// The validator's words.
         detail: String,
     },
-    /// 404: the chute or job is gone. Refresh the lists.
+    /// 404 in the validator's own words: the chute or job is gone. Refresh the lists.
     #[error("gone (404): {detail}")]
     Gone404 {
         /// The validator's words.
@@ -173,6 +173,7 @@ impl From<ValidatorError> for LaunchError {
             other => return Self::Transport { reason: other.to_string(), maybe_done: true },
         };
         match status {
+            404 if !own_words(&detail) => Self::Other { status, detail },
             400 => Self::Unqualified400 { detail },
             401 => Self::Unauthorized401 { detail },
             403 => Self::Forbidden403 { detail },
@@ -183,6 +184,20 @@ impl From<ValidatorError> for LaunchError {
         }
     }
 }
+
+/// Whether this 404 is the validator's word on the thing asked for.
+pub(crate) fn says_absent(error: &ValidatorError) -> bool {
+    matches!(error, ValidatorError::Status { status: 404, detail, .. } if own_words(detail))
+}
+
+/// A bare "Not Found", or words that are not the validator's, mean that the road does not exist, which says nothing about the
+/// thing at its end.
+fn own_words(detail: &str) -> bool {
+    !detail.eq_ignore_ascii_case("not found") && !detail.starts_with('<') && detail != NO_WORDS
+}
+
+/// What stands for the words of an empty body.
+const NO_WORDS: &str = "(no words)";
 
 /// The words of an error body: `{"detail": ...}` where it is one, else its beginning.
 pub(crate) fn detail_of(body: &[u8]) -> String {
@@ -195,7 +210,7 @@ pub(crate) fn detail_of(body: &[u8]) -> String {
         _ => String::from_utf8_lossy(body).into_owned(),
     };
     let words = trimmed(&words);
-    if words.is_empty() { "(no words)".to_owned() } else { words }
+    if words.is_empty() { NO_WORDS.to_owned() } else { words }
 }
 
 /// One line, at most 300 characters, nothing that could disturb a terminal.
@@ -243,6 +258,10 @@ mod tests {
         let kinds: Vec<_> = [400, 401, 403, 404, 409, 423, 500].map(|s| of(s).kind()).into();
         assert_eq!(kinds, ["unqualified", "unauthorized", "forbidden", "gone", "conflict", "backoff", "refused"]);
         assert!(of(502).maybe_done() && !of(423).maybe_done());
+        for road in ["Not Found", "<html>nginx", NO_WORDS] {
+            let lost = LaunchError::from(ValidatorError::Status { call: "launch", status: 404, detail: road.into() });
+            assert_eq!(lost.kind(), "refused", "{road}");
+        }
     }
 
     proptest::proptest! {

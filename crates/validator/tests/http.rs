@@ -129,6 +129,28 @@ async fn whole_documents_are_complete_lists() {
 }
 
 #[tokio::test]
+async fn demand_is_public_and_a_row_that_cannot_be_read_is_skipped_and_counted() {
+    let router = Router::new().route(
+        "/chutes/utilization",
+        get(|headers: HeaderMap| async move {
+            if headers.contains_key("x-chutes-signature") {
+                return Err((StatusCode::BAD_REQUEST, "signed".to_owned()));
+            }
+            let wanted = json!({ "chute_id": "c1", "scalable": true, "scale_allowance": 2.0, "utilization_1h": 0.5 });
+            let bad = [json!({ "chute_id": "c2", "scale_allowance": "many" }), json!(7)];
+            Ok(json!([wanted, bad[0], bad[1], { "chute_id": "c3", "scalable": false }]).to_string())
+        }),
+    );
+    let listing = client(router).await.utilization().await.unwrap();
+    let told: Vec<_> = listing.items.iter().map(|row| (row.chute_id.as_str(), row.allowance())).collect();
+    assert_eq!(told, [("c1", Some(2)), ("c3", Some(0))]);
+    assert_eq!((listing.bad_rows, listing.completeness.is_complete()), (2, false));
+    for (status, body) in [(200, "{}"), (200, "<html>"), (500, "")] {
+        assert!(always(status, body).await.utilization().await.is_err(), "{status} {body}");
+    }
+}
+
+#[tokio::test]
 async fn an_advert_is_signed_by_its_body_and_brings_a_task() {
     let router = Router::new().route(
         "/nodes/",

@@ -14,6 +14,9 @@ pub fn chute(chute: &Chute, policy: &Policy) -> Option<Reason> {
     if chute.withdrawn {
         return Some(Reason::ChuteWithdrawn);
     }
+    if chute.gone {
+        return Some(Reason::ChuteGone);
+    }
     if chute.disabled {
         return Some(Reason::ChuteDisabled);
     }

@@ -3,6 +3,7 @@
 use crate::{Reason, Snapshot};
 
 /// A launch needs all sources fresh and complete: a stale claim list books a GPU twice, a stale instance list races our own past.
+/// All but one: without the utilization the validator still says no to what it does not want (see [`super::room`]).
 #[must_use]
 pub fn may_launch(snapshot: &Snapshot) -> Option<Reason> {
     let sources = &snapshot.sources;

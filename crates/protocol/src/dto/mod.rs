@@ -9,6 +9,7 @@ mod launch;
 mod listing;
 mod node;
 mod pod;
+mod utilization;
 
 pub use chute::{ChuteRow, ImageRow};
 pub use instance::InstanceRow;
@@ -17,6 +18,7 @@ pub use launch::{LaunchConfig, LaunchToken, TokenClaims};
 pub use listing::{ActiveInstance, InventoryRow, MinerServer, MinerServerGpu, SupportedGpu, Verification, VerificationStatus};
 pub use node::NodeRow;
 pub use pod::{Activated, ClaimBody, ClaimReply, PortMapping, Proof, SymmetricKey, TeeClaimReply, VerifyBody, VerifyReply};
+pub use utilization::UtilizationRow;
 
 /// Fields that validators sometimes send as `null` and sometimes leave out mean the same.
 pub(crate) fn null_is_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>

@@ -164,13 +164,6 @@ pub(super) fn decode<T: DeserializeOwned>(call: &'static str, body: &[u8]) -> Re
     })
 }
 
-/// Whether this 404 is the validator's word on the thing asked for. A bare "Not Found", or words that are not the
-/// validator's, mean that the road does not exist, which says nothing about the thing.
-pub(super) fn says_absent(error: &ValidatorError) -> bool {
-    matches!(error, ValidatorError::Status { status: 404, detail, .. }
-        if !detail.eq_ignore_ascii_case("not found") && !detail.starts_with('<') && detail != "(no words)")
-}
-
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http").field("host", &self.api.host_str()).field("key", &self.key).finish_non_exhaustive()

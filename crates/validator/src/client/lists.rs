@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use protocol::dto::{ActiveInstance, ChuteRow, ImageRow, InstanceRow, InventoryRow, JobRow, MinerServer, NodeRow};
+use protocol::dto::{ActiveInstance, ChuteRow, ImageRow, InstanceRow, InventoryRow, JobRow, MinerServer, NodeRow, UtilizationRow};
 use protocol::ids::{ChuteId, ChuteVersion};
 use protocol::sign::Purpose;
 use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -11,8 +11,9 @@ use reqwest::{Response, Version};
 use serde_json::Value;
 
 use super::ValidatorClient;
-use super::http::{Call, says_absent};
+use super::http::{Call, Sign};
 use crate::ValidatorError;
+use crate::error::says_absent;
 use crate::listing::{ListRow, Listing, ListingParser, StreamEnd};
 
 /// Whole time of one stream; a list that takes longer is cut.
@@ -61,6 +62,12 @@ impl ValidatorClient {
     pub async fn active_instances(&self) -> Result<Listing<ActiveInstance>, ValidatorError> {
         let call = Call::get("list active instances", &["miner", "active_instances", ""], Purpose::Miner);
         self.array(call, None).await
+    }
+
+    /// How many more copies of each chute the validator wants. Public, hence unsigned; a chute that has no row yet is new.
+    pub async fn utilization(&self) -> Result<Listing<UtilizationRow>, ValidatorError> {
+        let call = Call::get("chute utilization", &["chutes", "utilization"], Purpose::Miner);
+        self.array(Call { sign: Sign::Not, ..call }, None).await
     }
 
     /// One version of a chute; `None` only if the validator itself says that it does not exist.

@@ -8,9 +8,10 @@ use protocol::ids::{GpuRef, GpuUuid};
 use protocol::sign::Purpose;
 use serde::{Deserialize, Serialize};
 
-use super::http::{Call, Sign, says_absent};
+use super::http::{Call, Sign};
 use super::{Deletion, ValidatorClient};
 use crate::ValidatorError;
+use crate::error::says_absent;
 
 /// The task id of a validator that does not check GPUs. It cannot be polled.
 const NO_CHECK: &str = "skip";

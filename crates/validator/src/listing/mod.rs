@@ -16,6 +16,9 @@ pub use row::ListRow;
 pub enum Completeness {
     /// The whole list was read.
     Complete,
+    /// It ended as it should, without a row and without the word that some lists have for being empty: it is empty, or the
+    /// validator failed before the first row.
+    Silent,
     /// It may lack rows; the text says why.
     Unknown(String),
 }
@@ -24,6 +27,15 @@ impl Completeness {
     /// Whether it is complete.
     pub fn is_complete(&self) -> bool {
         *self == Self::Complete
+    }
+
+    /// Why rows may be missing; nothing of a complete list.
+    pub fn doubt(&self) -> Option<&str> {
+        match self {
+            Self::Complete => None,
+            Self::Silent => Some("no rows came, and no NO_ITEMS either"),
+            Self::Unknown(why) => Some(why),
+        }
     }
 }
 
@@ -47,6 +59,12 @@ impl<T: ListRow> Listing<T> {
     /// row came but could not be read.
     pub fn proves_absence_of(&self, id: &str) -> bool {
         self.completeness.is_complete() && !self.bad_ids.contains(id) && self.items.iter().all(|row| row.id() != id)
+    }
+
+    /// Whether it came to its end without any row. Alone that proves nothing: most lists have no word for being empty.
+    pub fn came_empty(&self) -> bool {
+        let ended = matches!(self.completeness, Completeness::Complete | Completeness::Silent);
+        ended && self.items.is_empty() && self.bad_rows == 0
     }
 
     /// A list out of a whole JSON array: its closing bracket is the end marker that streams lack.

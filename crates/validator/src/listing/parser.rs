@@ -32,6 +32,7 @@ pub struct ListingParser<T> {
     bad_rows: usize,
     bad_ids: BTreeSet<String>,
     said_empty: bool,
+    silent: bool,
     doubt: Option<String>,
     gave_up: bool,
     as_of: Timestamp,
@@ -47,6 +48,7 @@ impl<T: ListRow> ListingParser<T> {
             bad_rows: 0,
             bad_ids: BTreeSet::new(),
             said_empty: false,
+            silent: false,
             doubt: None,
             gave_up: false,
             as_of,
@@ -84,7 +86,7 @@ impl<T: ListRow> ListingParser<T> {
         }
         let any_row = !self.items.is_empty() || self.bad_rows > 0;
         match (any_row, self.said_empty) {
-            (false, false) => self.doubt(format!("no rows came, and no {EMPTY_MARK} either")),
+            (false, false) => self.silent = true,
             (true, true) => self.doubt(format!("rows came, and {EMPTY_MARK} too")),
             _ => {}
         }
@@ -95,7 +97,11 @@ impl<T: ListRow> ListingParser<T> {
     pub(super) fn finish_document(self) -> Listing<T> {
         Listing {
             items: self.items,
-            completeness: self.doubt.map_or(Completeness::Complete, Completeness::Unknown),
+            completeness: match self.doubt {
+                Some(why) => Completeness::Unknown(why),
+                None if self.silent => Completeness::Silent,
+                None => Completeness::Complete,
+            },
             bad_rows: self.bad_rows,
             bad_ids: self.bad_ids,
             as_of: self.as_of,

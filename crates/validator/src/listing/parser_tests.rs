@@ -19,10 +19,7 @@ fn ids(listing: &Listing<InstanceRow>) -> Vec<&str> {
 }
 
 fn doubt<T>(listing: &Listing<T>) -> &str {
-    match &listing.completeness {
-        Completeness::Complete => "",
-        Completeness::Unknown(why) => why,
-    }
+    listing.completeness.doubt().unwrap_or_default()
 }
 
 #[test]
@@ -38,6 +35,9 @@ fn silence_is_not_an_empty_list() {
     let listing = read("", StreamEnd::Clean);
     assert!(doubt(&listing).contains("NO_ITEMS"));
     assert!(!listing.proves_absence_of("i1"));
+    assert!(listing.came_empty(), "and yet it came to its end");
+    let doubtful = [read("", StreamEnd::Cut("reset".into())), read("<html>\n", StreamEnd::Clean), read("data: {}\n", StreamEnd::Clean)];
+    assert!(doubtful.iter().all(|listing| !listing.came_empty()));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Which field of a row is its id.
 
-use protocol::dto::{ActiveInstance, ChuteRow, ImageRow, InstanceRow, InventoryRow, JobRow, MinerServer, NodeRow};
+use protocol::dto::{ActiveInstance, ChuteRow, ImageRow, InstanceRow, InventoryRow, JobRow, MinerServer, NodeRow, UtilizationRow};
 use serde::de::DeserializeOwned;
 
 /// A row of a list, with the field that identifies it.
@@ -32,4 +32,5 @@ rows! {
     JobRow: job_id,
     MinerServer: server_id,
     NodeRow: uuid,
+    UtilizationRow: chute_id,
 }
