@@ -133,7 +133,7 @@ impl Ledger {
 /// Whether the owner of an instance's chute pays for it alone.
 #[must_use]
 pub fn private(view: &View, row: &InstanceRow) -> bool {
-    view.chutes.get(&row.chute_id).is_some_and(|chute| !chute.public)
+    view.offers.get(&row.chute_id).is_some_and(|chute| !chute.public)
 }
 
 fn record(deployment: &ChuteDeployment, row: &InstanceRow, private: bool) -> InstanceRecord {

@@ -111,7 +111,39 @@ impl<'row> FromRow<'row, PgRow> for LaunchAttempt {
     }
 }
 
+/// A deployment for which every asking was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusals {
+    /// Which deployment; whether it has ended does not matter.
+    pub deployment: DeploymentId,
+    /// How often the validator said no.
+    pub times: u32,
+    /// When it last did.
+    pub last: Timestamp,
+}
+
+impl<'row> FromRow<'row, PgRow> for Refusals {
+    fn from_row(row: &'row PgRow) -> sqlx::Result<Self> {
+        let times = u32::try_from(row.try_get::<i64, _>("times")?).unwrap_or(u32::MAX);
+        Ok(Self { deployment: row.deployment("deployment")?, times, last: row.at("last")? })
+    }
+}
+
 impl Store {
+    /// Which of the latest `limit` deployments, as [`Store::deployments_recent`] has them, the validator refused and granted
+    /// nothing since.
+    pub async fn refusals_recent(&self, limit: u32) -> Result<Vec<Refusals>, Error> {
+        self.within(async {
+            let query = sqlx::query_as(
+                "SELECT deployment, count(*) AS times, max(settled_at) AS last FROM launch_attempts
+                 WHERE deployment IN (SELECT id FROM deployments ORDER BY created_at DESC, id DESC LIMIT $1)
+                 GROUP BY deployment HAVING bool_and(state = 'refused') ORDER BY deployment",
+            );
+            Ok(query.bind(i64::from(limit)).fetch_all(&self.pool).await?)
+        })
+        .await
+    }
+
     /// Writes the intent to ask for a launch config. Ask only after this returned.
     ///
     /// # Errors

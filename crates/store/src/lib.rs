@@ -36,7 +36,7 @@ pub use epoch::{Epoch, Leader};
 pub use error::Error;
 pub use events::Event;
 pub use grants::{Granted, NewDeployment};
-pub use launches::{AttemptState, LaunchAttempt, Settled};
+pub use launches::{AttemptState, LaunchAttempt, Refusals, Settled};
 pub use ledger::{ComputeLine, CostLine, IdleGpu, IdleLine, InstanceRecord, LedgerSummary, MultiplierSegment};
 pub use nonces::Freshness;
 pub use outbox::{Publisher, Topic};

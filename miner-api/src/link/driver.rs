@@ -41,6 +41,8 @@ impl Default for LinkOptions {
     }
 }
 
+/// A list that lacked a chute for the first time is followed by another so soon: as soon as the two count as two.
+const LOOK_AGAIN: Duration = Duration::from_secs(16);
 /// Deployments known longer ago than this do not prove that a chute is unused.
 const DEPLOYMENTS_FRESH_S: u64 = 60;
 /// More chutes than this to read one by one are read as a list.
@@ -119,7 +121,9 @@ impl Driver {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = tick.tick() => {
-                    self.read_list().await;
+                    if self.read_list().await && self.options.every > LOOK_AGAIN {
+                        tick.reset_after(LOOK_AGAIN);
+                    }
                     listed_at = Some(Instant::now());
                 }
                 event = feed.next() => {
@@ -174,27 +178,31 @@ impl Driver {
         }
     }
 
-    /// Reads the whole list and does what follows from it.
-    async fn read_list(&mut self) {
+    /// Reads the whole list and does what follows from it. Returns whether another list is worth reading soon.
+    async fn read_list(&mut self) -> bool {
         let listing = match self.client.chutes().await {
             Ok(listing) => listing,
             Err(error) => {
                 self.metrics.blind(&self.name);
                 tracing::warn!(validator = self.name, %error, "no chute list");
                 self.list.failure = Some((reason(error.kind()), error.to_string()));
-                return;
+                return false;
             }
         };
-        let complete = match &listing.completeness {
-            validator::Completeness::Complete => {
+        let complete = match listing.completeness.doubt() {
+            None => {
                 self.metrics.listing(&self.name, listing.items.len());
                 self.list = ListState { complete_at: Some(listing.as_of), failure: None };
                 true
             }
-            validator::Completeness::Unknown(why) => {
+            Some(why) => {
                 self.metrics.blind(&self.name);
                 tracing::warn!(validator = self.name, why, rows = listing.items.len(), "the chute list is not complete");
-                self.list.failure = Some(("Incomplete", format!("the chute list was not complete: {why}")));
+                self.list.failure = Some(if listing.came_empty() {
+                    ("Empty", "the chute list came without a row: the validator offers nothing, or failed to say what".to_owned())
+                } else {
+                    ("Incomplete", format!("the chute list was not complete: {why}"))
+                });
                 false
             }
         };
@@ -208,8 +216,8 @@ impl Driver {
         }
         let known = self.known();
         let in_use = self.in_use();
-        let plan =
-            self.shelf.plan(&Seen { specs: &specs, listed_anyway: &listed_anyway, complete }, &known, in_use.as_ref(), Timestamp::now());
+        let seen = Seen { specs: &specs, listed_anyway: &listed_anyway, complete, empty: listing.came_empty() };
+        let plan = self.shelf.plan(&seen, &known, in_use.as_ref(), Timestamp::now());
         let mut changed = false;
         for spec in &plan.write {
             changed |= self.write(spec).await;
@@ -231,6 +239,7 @@ impl Driver {
         if changed {
             self.wake(&[Topic::Chutes].into()).await;
         }
+        plan.look_again
     }
 
     /// Asks about a chute that two lists lacked.
@@ -246,7 +255,7 @@ impl Driver {
         };
         let Some(spec) = self.shelf.answered(chute, answer) else { return false };
         if spec.listing == Offer::Withdrawn {
-            tracing::info!(validator = self.name, chute = %id, "withdrawn: two complete lists lack it and the validator says 404");
+            tracing::info!(validator = self.name, chute = %id, "withdrawn: two lists lack it and the validator says 404");
             if let Err(error) = self.store.retire_chute(id, version).await {
                 tracing::debug!(%error, "the ledger was not told");
             }

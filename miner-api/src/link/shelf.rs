@@ -3,6 +3,11 @@
 //! A chute is withdrawn only when two consecutive complete lists, some time apart, lacked it and the validator then answered a
 //! direct question with 404. A withdrawn chute is deleted when nothing of it runs any more and it has been withdrawn for a
 //! minute. Incomplete lists add and change, but never count as absence.
+//!
+//! A list without any row is no ordinary one: validators have no word for it, and one that lost its tables writes the same, and
+//! answers 404 to every question. It counts as a list that lacks a chute; but where only such lists lack more than one chute, it
+//! takes ten minutes of them until the question is asked. So the last chute goes as any other does, and a fleet does not go with
+//! its validator's tables.
 
 use crd::{
     Chute, ChuteSpec,
@@ -19,6 +24,8 @@ use std::{
 const LISTS: u8 = 2;
 /// Two lists closer together than this are one look at the same cache of the validator.
 const APART: SignedDuration = SignedDuration::from_secs(15);
+/// So long only empty lists must come before more than one chute is asked about that no other list lacked.
+const LANDSLIDE: SignedDuration = SignedDuration::from_mins(10);
 /// How long a chute stays withdrawn at least before its resource goes.
 const WITHDRAWN_FOR: SignedDuration = SignedDuration::from_secs(60);
 
@@ -31,6 +38,8 @@ pub struct Seen<'a> {
     pub listed_anyway: &'a BTreeSet<String>,
     /// Whether the whole list was read.
     pub complete: bool,
+    /// Whether it came to its end without any row, with a word for that or without.
+    pub empty: bool,
 }
 
 /// What to do.
@@ -42,6 +51,8 @@ pub struct Plan {
     pub ask: Vec<(ChuteId, ChuteVersion)>,
     /// Delete these.
     pub delete: Vec<Arc<Chute>>,
+    /// Whether a chute was lacked for the first time: worth another list soon, as soon as it counts.
+    pub look_again: bool,
 }
 
 /// The validator's answer to a direct question.
@@ -58,7 +69,10 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug)]
 struct Missing {
     lists: u8,
+    first: Timestamp,
     last: Timestamp,
+    /// Whether a list lacked it that had others.
+    among_others: bool,
 }
 
 /// What past lists lacked. Empty after a restart, which only makes everything wait for two more lists.
@@ -89,6 +103,7 @@ impl Shelf {
                 continue;
             }
             if chute.spec.listing == Listing::Withdrawn {
+                self.missing.remove(id);
                 let since = *self.withdrawn_since.entry(id.clone()).or_insert(now);
                 let unused = in_use.is_some_and(|in_use| !in_use.contains(id));
                 // A hand-made namesake under another name is not ours to delete.
@@ -98,24 +113,37 @@ impl Shelf {
                 }
                 continue;
             }
-            if seen.complete && self.lacked(id, now) >= LISTS {
-                plan.ask.push((id.clone(), chute.spec.version.clone()));
+            if seen.complete || seen.empty {
+                self.lacked(id, now, !seen.empty);
             }
         }
         let exists = |id: &ChuteId| known.iter().any(|chute| chute.spec.chute_id == *id);
         self.missing.retain(|id, _| exists(id));
         self.withdrawn_since.retain(|id, _| exists(id));
+        if seen.complete || seen.empty {
+            let unknown = |chute: &&Arc<Chute>| self.questionable(&chute.spec.chute_id, now);
+            plan.ask = known.iter().filter(unknown).map(|chute| (chute.spec.chute_id.clone(), chute.spec.version.clone())).collect();
+            plan.look_again = self.missing.values().any(|missing| missing.lists < LISTS);
+        }
         plan
     }
 
-    /// One more complete list lacked it; returns how many did in a row.
-    fn lacked(&mut self, id: &ChuteId, now: Timestamp) -> u8 {
-        let missing = self.missing.entry(id.clone()).or_insert(Missing { lists: 0, last: Timestamp::MIN });
+    /// One more list lacked it, which had others or not.
+    fn lacked(&mut self, id: &ChuteId, now: Timestamp, among_others: bool) {
+        let new = Missing { lists: 0, first: now, last: now, among_others };
+        let missing = self.missing.entry(id.clone()).or_insert(new);
+        missing.among_others |= among_others;
         if missing.lists == 0 || now.duration_since(missing.last) >= APART {
             missing.lists = missing.lists.saturating_add(1);
             missing.last = now;
         }
-        missing.lists
+    }
+
+    /// Whether enough lists lacked it to ask.
+    fn questionable(&self, id: &ChuteId, now: Timestamp) -> bool {
+        let Some(missing) = self.missing.get(id).filter(|missing| missing.lists >= LISTS) else { return false };
+        let at_once = self.missing.values().filter(|missing| !missing.among_others).count();
+        missing.among_others || at_once == 1 || now.duration_since(missing.first) >= LANDSLIDE
     }
 
     /// What the answer to a question makes of the chute: the spec to write, if any.

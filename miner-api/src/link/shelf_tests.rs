@@ -47,7 +47,7 @@ fn asks_after(steps: &[Step]) -> bool {
             Has { at } => (at, vec![spec("c", "v1")], BTreeSet::new(), true),
             Unreadable { at } => (at, vec![], BTreeSet::from(["c".to_owned()]), true),
         };
-        let seen = Seen { specs: &specs, listed_anyway: &anyway, complete };
+        let seen = Seen { specs: &specs, listed_anyway: &anyway, complete, empty: false };
         asked =
             !shelf.plan(&seen, std::slice::from_ref(&chute), Some(&BTreeSet::new()), Timestamp::from_second(*at).unwrap()).ask.is_empty();
     }
@@ -76,7 +76,7 @@ fn only_two_consecutive_complete_lists_some_time_apart_lead_to_the_question() {
 fn missing_twice(chute: &Arc<Chute>) -> Shelf {
     let mut shelf = Shelf::default();
     for at in [0, 60] {
-        let seen = Seen { specs: &[], listed_anyway: &BTreeSet::new(), complete: true };
+        let seen = Seen { specs: &[], listed_anyway: &BTreeSet::new(), complete: true, empty: true };
         shelf.plan(&seen, std::slice::from_ref(chute), Some(&BTreeSet::new()), Timestamp::from_second(at).unwrap());
     }
     shelf
@@ -101,7 +101,7 @@ fn deleted_at(at: i64, complete: bool, in_use: Option<&[&str]>) -> bool {
     let in_use: Option<BTreeSet<ChuteId>> = in_use.map(|ids| ids.iter().map(|id| id.parse().unwrap()).collect());
     let mut plan = Plan::default();
     for (second, complete) in [(0, true), (at, complete)] {
-        let seen = Seen { specs: &[], listed_anyway: &BTreeSet::new(), complete };
+        let seen = Seen { specs: &[], listed_anyway: &BTreeSet::new(), complete, empty: complete };
         plan = shelf.plan(&seen, std::slice::from_ref(&chute), in_use.as_ref(), Timestamp::from_second(second).unwrap());
     }
     assert!(plan.write.is_empty() && plan.ask.is_empty());
@@ -128,10 +128,59 @@ fn a_chute_that_comes_back_is_listed_again_and_an_unchanged_one_is_not_written()
     ];
     let specs = [spec("back", "v1"), spec("same", "v1"), spec("new-version", "v2"), spec("new", "v1")];
     for complete in [true, false] {
-        let seen = Seen { specs: &specs, listed_anyway: &BTreeSet::new(), complete };
+        let seen = Seen { specs: &specs, listed_anyway: &BTreeSet::new(), complete, empty: false };
         let plan = shelf.plan(&seen, &chutes, None, Timestamp::UNIX_EPOCH);
         let written: Vec<_> = plan.write.iter().map(|spec| spec.chute_id.as_str()).collect();
         assert_eq!(written, ["back", "new", "new-version"], "complete: {complete}");
         assert!(plan.ask.is_empty() && plan.delete.is_empty());
+    }
+}
+
+/// Which of the listed chutes are asked about after the last of these lists. Each list: when it came, and what it has, all of it.
+fn asked_after(known_ids: &[&str], lists: &[(i64, &[&str])]) -> Vec<String> {
+    let mut shelf = Shelf::default();
+    let chutes: Vec<_> = known_ids.iter().map(|id| known(spec(id, "v1"))).collect();
+    let mut plan = Plan::default();
+    for (at, ids) in lists {
+        let specs: Vec<_> = ids.iter().map(|id| spec(id, "v1")).collect();
+        // As validators write them: without a row, and without a word for that.
+        let seen = Seen { specs: &specs, listed_anyway: &BTreeSet::new(), complete: !ids.is_empty(), empty: ids.is_empty() };
+        plan = shelf.plan(&seen, &chutes, Some(&BTreeSet::new()), Timestamp::from_second(*at).unwrap());
+    }
+    plan.ask.iter().map(|(id, _)| id.to_string()).collect()
+}
+
+#[test]
+fn the_last_chute_goes_as_any_other_does() {
+    assert_eq!(asked_after(&["c"], &[(0, &["c"]), (60, &[]), (120, &[])]), ["c"]);
+    assert!(asked_after(&["c"], &[(0, &["c"]), (60, &[])]).is_empty(), "one list");
+    assert!(asked_after(&["c"], &[(60, &[]), (70, &[])]).is_empty(), "two of one moment");
+    assert!(asked_after(&["c"], &[(60, &[]), (90, &["c"]), (120, &[])]).is_empty(), "one that has it resets");
+    // The one before it went while there were others, the last one after that.
+    assert_eq!(asked_after(&["b", "c"], &[(0, &["b", "c"]), (60, &["c"]), (120, &[])]), ["b"]);
+    assert_eq!(asked_after(&["b", "c"], &[(0, &["b", "c"]), (60, &["c"]), (120, &[]), (180, &[])]), ["b", "c"]);
+}
+
+#[test]
+fn that_many_chutes_went_at_once_takes_ten_minutes_of_empty_lists() {
+    let known = ["a", "b", "c"];
+    let minutes = |n: i64| (0..=n).map(|minute| (minute * 60, &[][..])).collect::<Vec<(i64, &[&str])>>();
+    assert!(asked_after(&known, &minutes(9)).is_empty());
+    assert_eq!(asked_after(&known, &minutes(10)), known);
+    let mut broken = minutes(11);
+    broken[5].1 = &["a", "b", "c"];
+    assert!(asked_after(&known, &broken).is_empty(), "a list that has them begins it anew");
+    // Lists that have others are no blind spot.
+    assert_eq!(asked_after(&known, &[(0, &["a"]), (60, &["a"])]), ["b", "c"]);
+}
+
+#[test]
+fn what_was_lacked_once_is_looked_at_again_soon() {
+    let mut shelf = Shelf::default();
+    let chutes = [known(spec("c", "v1"))];
+    for (at, again) in [(0, true), (5, true), (20, false), (80, false)] {
+        let seen = Seen { specs: &[spec("other", "v1")], listed_anyway: &BTreeSet::new(), complete: true, empty: false };
+        let plan = shelf.plan(&seen, &chutes, None, Timestamp::from_second(at).unwrap());
+        assert_eq!(plan.look_again, again, "{at}");
     }
 }

@@ -1,7 +1,7 @@
 //! The simulated validator of a fleet, seen from a synchronous test.
 
 use anyhow::{Context as _, Result};
-use validator_sim::{AdminClient, ChuteSpec, Counters, Fault, Snapshot};
+use validator_sim::{AdminClient, ChutePatch, ChuteSpec, Counters, Fault, Snapshot};
 
 /// What a test may see and do at the validator.
 pub struct Validator {
@@ -49,6 +49,15 @@ impl Validator {
     /// When it is refused.
     pub fn offer(&self, chute: &ChuteSpec) -> Result<()> {
         self.runtime.block_on(self.admin.create_chute(chute))?;
+        Ok(())
+    }
+
+    /// Wants another number of copies of a chute, and tells nobody, as its autoscaler does.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn want(&self, chute: &str, target: u32) -> Result<()> {
+        self.runtime.block_on(self.admin.update_chute(chute, &ChutePatch { target: Some(target), ..ChutePatch::default() }))?;
         Ok(())
     }
 

@@ -7,7 +7,12 @@ use e2e::fleet::{Driver, Form};
 use e2e::stage::Stage;
 use e2e::wait;
 use kubelab::{Level, level_or_skip};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Two lists without a chute stop it within this time.
+const WITHDRAWN_WITHIN: Duration = Duration::from_secs(120);
+/// What a copy may cost on its way down, on both API servers, its last asking included.
+const MOST_WRITES: usize = 16;
 
 fn a_whole_life(form: Form, driver: Driver) {
     if !level_or_skip(Level::L3) {
@@ -58,4 +63,49 @@ fn a_whole_life_with_our_agent_on_the_control_cluster() {
 #[test]
 fn a_whole_life_driven_remotely() {
     a_whole_life(Form::Own, Driver::Remote);
+}
+
+/// A list without any row says little, and yet the last chute is stopped as any other is, and nobody asks for it over and over.
+#[test]
+fn the_last_chute_goes_at_once_and_comes_not_back() {
+    if !level_or_skip(Level::L3) {
+        return;
+    }
+    let stage = Stage::new(|_| ());
+    let fleet = &stage.fleet;
+    let validator = fleet.validator().unwrap();
+    fleet.add_server().unwrap();
+    validator.offer(&stage.chute("last", 2, 3)).unwrap();
+    let copies = fleet.await_active(&["last", "last", "last"]).unwrap();
+
+    let (start, mark) = (Instant::now(), fleet.mark().unwrap());
+    let asked = validator.counters().unwrap().asked("GET /miner/chutes/");
+    validator.withdraw("last").unwrap();
+    wait::until("all copies to be gone", WITHDRAWN_WITHIN, || {
+        let left = fleet.deployed()?;
+        let ours = copies.iter().filter(|copy| left.iter().any(|d| d.id == copy.id && d.phase != "Stopped")).count();
+        if ours == 0 { Ok(Some(())) } else { anyhow::bail!("{ours} are left") }
+    })
+    .unwrap();
+    let took = start.elapsed();
+    // They ended for the chute's sake: three instances that end at once would be doubted for longer than that.
+    let reasons = fleet.sql("select distinct end_reason from deployments_now where phase = 'Stopped'").unwrap();
+    assert_eq!(reasons, ["ChuteWithdrawn"]);
+
+    // Some lists later still nobody has asked more than once for what is not there.
+    wait::until("more lists to be read", WITHDRAWN_WITHIN, || {
+        Ok((validator.counters()?.asked("GET /miner/chutes/") >= asked + 20).then_some(()))
+    })
+    .unwrap();
+    let refused = validator.counters().unwrap().refused("GET /instances/launch_config", 404);
+    let writes: Vec<_> = fleet.writes_since(mark).unwrap().into_iter().filter(|write| !write.at_rest()).collect();
+    println!("gone after {:.1} s, {} askings refused, {} writes for {} copies", took.as_secs_f64(), refused, writes.len(), copies.len());
+    assert!(refused <= 1, "{refused} askings for a chute that is not there");
+    let list: Vec<String> = writes.iter().map(ToString::to_string).collect();
+    assert!(writes.len() <= MOST_WRITES * copies.len(), "{} writes:\n{}", writes.len(), list.join("\n"));
+
+    // The fleet was awake.
+    validator.offer(&stage.chute("next", 8, 1)).unwrap();
+    fleet.await_active(&["next"]).unwrap();
+    assert_eq!(validator.unexpected().unwrap(), Vec::<String>::new());
 }

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a chute waits after its launch failed, by the default policy.
+const BACKOFF: Duration = Duration::from_secs(60);
 /// So long without a write, the fleet counts as converged: longer than every one of its short intervals.
 const STILL: Duration = Duration::from_secs(6);
 /// From `Granted` to the Job, both included.
@@ -41,7 +43,7 @@ fn converge(fleet: &Fleet) {
 
 /// Three times: every watch is listed anew, and the validator's lists are read by everybody who reads them.
 fn rest_through_three_resyncs_and_three_lists(fleet: &Fleet, lines: &Lines, watched: &[&str]) {
-    const LISTS: [&str; 3] = ["GET /miner/chutes/", "GET /miner/instances/", "GET /miner/nodes/"];
+    const LISTS: [&str; 4] = ["GET /miner/chutes/", "GET /miner/instances/", "GET /miner/nodes/", "GET /chutes/utilization"];
     let validator = fleet.validator().unwrap();
     let mark = fleet.mark().unwrap();
     for _ in 0..3 {
@@ -73,14 +75,33 @@ fn few_writes_to_the_job(fleet: &Fleet, mark: Mark, deployed: &Deployed) {
     assert!(writes.len() <= MOST_WRITES, "{} writes from Granted to the Job", writes.len());
 }
 
-/// A failed launch is tried again at once. One copy of a chute is enough: the validator wants no second, and to ask it now and then
-/// whether it does would be no rest. The policy itself is one more resource whose status must come to rest.
-fn be_impatient(fleet: &Fleet) {
+/// The policy that a person who wishes for nothing writes: one more resource whose status must come to rest.
+fn apply_an_empty_policy(fleet: &Fleet) {
     let policy = serde_json::json!({
         "apiVersion": "gepetto.fleet/v1alpha1", "kind": "GepettoPolicy", "metadata": { "name": "default", "namespace": "chutes" },
-        "spec": { "limits": { "retryAfterSeconds": 2, "retryAtMostSeconds": 4, "deploymentsPerChute": 1 } },
+        "spec": {},
     });
     fleet.control.apply(&policy).unwrap();
+}
+
+/// Waits until so many GPUs stand idle because the validator wants no more copies, by everything that tells a person so.
+fn await_idle_at_target(fleet: &Fleet, chute: &str, gpus: usize) {
+    wait::until("idle GPUs with their reason", PATIENCE, || {
+        let told = [
+            fleet.get(&["gepettopolicy", "default", "-n", "chutes"])?["status"]["idle"].clone(),
+            fleet.get(&["gpuserver", &fleet.facts.server, "-n", "chutes"])?["status"]["whyIdle"].clone(),
+            fleet.chute(chute)?["status"]["whyNot"].clone(),
+        ];
+        let wanted = [format!("{gpus} AtTarget"), "AtTarget".to_owned(), "AtTarget".to_owned()];
+        if told.iter().zip(&wanted).all(|(told, wanted)| told == wanted) { Ok(Some(())) } else { anyhow::bail!("{told:?}") }
+    })
+    .unwrap();
+    let status = fleet.run(&["status"]).unwrap();
+    assert!(status.contains("AtTarget"), "status does not say it:\n{status}");
+}
+
+fn askings(fleet: &Fleet) -> u64 {
+    fleet.validator().unwrap().counters().unwrap().asked("GET /instances/launch_config")
 }
 
 /// Makes every copy of the chute `broken` fail; before there is a server, so that none can start earlier.
@@ -170,7 +191,7 @@ fn a_fleet_with_our_agent_is_quiet_frugal_and_discreet() {
     let mut needles = Needles::default();
     needles.seed("the hotkey's seed", &fleet.seed().unwrap());
     prepare_failure(&stage);
-    be_impatient(fleet);
+    apply_an_empty_policy(fleet);
     fleet.add_server().unwrap();
 
     let mark = fleet.mark().unwrap();
@@ -178,18 +199,28 @@ fn a_fleet_with_our_agent_is_quiet_frugal_and_discreet() {
     let first = fleet.await_active(&["two-gpus"]).unwrap().remove(0);
     few_writes_to_the_job(fleet, mark, &first);
 
+    // Six GPUs are idle and the chute would run on them.
+    await_idle_at_target(fleet, "two-gpus", 6);
     converge(fleet);
+    let asked = askings(fleet);
     rest_through_three_resyncs_and_three_lists(fleet, &lines, &["operator", "miner-api", "agent", "node"]);
+    assert_eq!(askings(fleet), asked, "copies were asked for that nobody wants");
+    assert_eq!(validator.counters().unwrap().refused("GET /instances/launch_config", 423), 0, "the validator had to say no");
 
     // The fleet was awake: a Job deleted by hand is repaired.
     let tokens = fleet.launch_tokens().unwrap();
     assert_eq!(tokens.len(), 1);
     needles.token("the first launch token", &tokens[0]);
     fleet.node.kubectl_run(["delete", "job", "-n", "chutes", "-l", &format!("chutes/deployment-id={}", first.id)]).unwrap();
-    let second = wait::until("another copy in place of the one whose Job was deleted", PATIENCE, || {
+    let second = wait::until("another copy in place of the one whose Job was deleted", BACKOFF + PATIENCE, || {
         Ok(fleet.deployed()?.into_iter().find(|d| d.id != first.id && d.phase == "Active"))
     })
     .unwrap();
+
+    // And saw those GPUs: where the validator wants another copy, it gets it, and no third.
+    validator.want("two-gpus", 2).unwrap();
+    fleet.await_active(&["two-gpus", "two-gpus"]).unwrap();
+    await_idle_at_target(fleet, "two-gpus", 4);
 
     fleet.stop(&second).unwrap();
     fail_a_launch(&stage, &mut needles);
@@ -210,13 +241,14 @@ fn a_sealed_worker_is_driven_with_few_writes_and_its_token_stands_in_its_job_onl
     let mut needles = Needles::default();
     needles.seed("the hotkey's seed", &fleet.seed().unwrap());
     prepare_failure(&stage);
-    be_impatient(fleet);
+    apply_an_empty_policy(fleet);
     fleet.add_server().unwrap();
 
     let mark = fleet.mark().unwrap();
     validator.offer(&stage.chute("two-gpus", 2, 1)).unwrap();
     let first = fleet.await_active(&["two-gpus"]).unwrap().remove(0);
     few_writes_to_the_job(fleet, mark, &first);
+    await_idle_at_target(fleet, "two-gpus", 6);
     for token in fleet.launch_tokens().unwrap() {
         needles.token("a launch token", &token);
     }

@@ -155,6 +155,9 @@ pub struct SocketView {
 pub struct Counters {
     /// Requests by `METHOD /route`.
     pub requests: BTreeMap<String, u64>,
+    /// Those of them that were refused, by `METHOD /route STATUS`.
+    #[serde(default)]
+    pub refusals: BTreeMap<String, u64>,
     /// Launch configs.
     pub launches: LaunchCounts,
     /// Launch configs claimed by each deployment that told its name.
@@ -170,6 +173,12 @@ impl Counters {
     #[must_use]
     pub fn asked(&self, route: &str) -> u64 {
         self.requests.get(route).copied().unwrap_or(0)
+    }
+
+    /// Requests of one `METHOD /route` that were refused with this status.
+    #[must_use]
+    pub fn refused(&self, route: &str, status: u16) -> u64 {
+        self.refusals.get(&format!("{route} {status}")).copied().unwrap_or(0)
     }
 }
 

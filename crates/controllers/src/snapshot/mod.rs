@@ -13,7 +13,7 @@ use gepetto::snapshot::{Deployment, Source, Sources, Stage};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use protocol::ids::{DeploymentId, GpuUuid, Ss58};
-use store::Claim;
+use store::{Claim, Refusals};
 
 use crate::validator_view::View;
 use crate::{Context, Result};
@@ -26,6 +26,8 @@ pub struct Ledgered {
     pub claims: Vec<Claim>,
     /// The latest deployments, newest first.
     pub recent: Vec<store::Deployment>,
+    /// Those of them that the validator refused.
+    pub refusals: Vec<Refusals>,
     /// When it was read.
     pub as_of: Timestamp,
 }
@@ -40,7 +42,12 @@ impl Ledgered {
     /// The store's.
     pub async fn read(ctx: &Context) -> Result<Self> {
         let as_of = Timestamp::now();
-        Ok(Self { claims: ctx.store.open_claims().await?, recent: ctx.store.deployments_recent(RECENT).await?, as_of })
+        Ok(Self {
+            claims: ctx.store.open_claims().await?,
+            recent: ctx.store.deployments_recent(RECENT).await?,
+            refusals: ctx.store.refusals_recent(RECENT).await?,
+            as_of,
+        })
     }
 }
 
@@ -54,18 +61,19 @@ pub fn snapshot(ctx: &Context, validator: &Ss58, view: &View, ledgered: &Ledgere
     let sources = Sources {
         resources: Source { as_of: fresh.then_some(now), complete: all_decoded },
         claims: Source::complete(ledgered.as_of),
-        chutes: view.chutes_source(),
+        chutes: view.offers.source(),
         instances: view.instances_source(),
         nodes: view.nodes_source(),
+        utilization: view.offers.wanted_source(),
         oldest: ctx.timing.oldest_list,
     };
     Snapshot {
         now,
         sources,
         servers: servers::servers(ctx, validator, view, &claims, &deployments, now),
-        chutes: chutes::chutes(ctx, validator, view),
+        chutes: chutes::chutes(ctx, validator, view, &setbacks::denied(&ledgered.recent, &ledgered.refusals)),
         deployments,
-        setbacks: setbacks(&ledgered.recent, validator),
+        setbacks: setbacks(&ledgered.recent, &ledgered.refusals, validator),
     }
 }
 
@@ -89,6 +97,8 @@ fn deployments(
         gpus: row.gpus.clone(),
         stage: Stage::Asking,
         created_at: row.created_at,
+        claimed_at: None,
+        active_at: None,
     }));
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
@@ -109,6 +119,10 @@ fn deployment(object: &ChuteDeployment, claims: &BTreeMap<&GpuUuid, &DeploymentI
         Phase::Pending => Stage::Asking,
         _ => Stage::Launching,
     };
+    let reached = |wanted: &[Phase]| {
+        let reached = object.status.iter().flat_map(|status| &status.reached);
+        reached.filter(|reached| wanted.contains(&reached.phase)).map(|reached| reached.at.0).min()
+    };
     Some(Deployment {
         id: spec.deployment_id.clone(),
         chute: spec.chute.id.clone(),
@@ -117,5 +131,7 @@ fn deployment(object: &ChuteDeployment, claims: &BTreeMap<&GpuUuid, &DeploymentI
         gpus: spec.gpus.clone(),
         stage,
         created_at: object.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |at| at.0),
+        claimed_at: reached(&[Phase::Claimed, Phase::Verified, Phase::Active]),
+        active_at: reached(&[Phase::Active]),
     })
 }

@@ -7,15 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gepetto::snapshot::Source;
 use jiff::{SignedDuration, Timestamp};
-use protocol::dto::{ChuteRow, InstanceRow, InventoryRow, MinerServer, NodeRow};
-use protocol::ids::{ChuteId, ConfigId, GpuUuid, InstanceId, ServerId};
+use protocol::dto::{ChuteRow, InstanceRow, InventoryRow, MinerServer, NodeRow, UtilizationRow};
+use protocol::ids::{ConfigId, GpuUuid, InstanceId, ServerId};
 use validator::Listing;
+
+use super::offers::{Doubts, Offers};
 
 /// What the validator said last, list by list.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// Chutes on offer.
-    pub chutes: BTreeMap<ChuteId, ChuteRow>,
+    /// Chutes on offer, and how much of them is wanted.
+    pub offers: Offers,
     /// Our instances.
     pub instances: BTreeMap<InstanceId, InstanceRow>,
     /// Our GPUs.
@@ -24,12 +26,13 @@ pub struct View {
     pub inventory: BTreeMap<GpuUuid, InventoryRow>,
     /// Versions of the sealed workers' images, where the validator tells them.
     pub vm_versions: BTreeMap<ServerId, String>,
-    chutes_read: Source,
     instances_read: Source,
     nodes_read: Source,
     inventory_read: Source,
     /// Complete lists at least so far apart count as two: wake-ups make several in a moment, with one mistake in all of them.
     apart: SignedDuration,
+    /// So long nothing but empty lists of chutes must come before they are believed.
+    landslide: SignedDuration,
     /// Two complete lists, the later one first, which also names whatever came in between.
     instance_lists: Vec<InstanceList>,
     node_lists: Vec<NodeList>,
@@ -105,19 +108,32 @@ fn both<L: Kept>(lists: &[L], apart: SignedDuration) -> Option<(&L, &L)> {
 }
 
 impl View {
-    /// Nothing is known yet. Complete lists count as two if they are at least so far apart.
+    /// Nothing is known yet. Complete lists count as two if they are at least so far `apart`; that all chutes went at once is
+    /// believed after a `landslide`.
     #[must_use]
-    pub fn new(apart: std::time::Duration) -> Self {
-        Self { apart: SignedDuration::try_from(apart).unwrap_or(SignedDuration::MAX), ..Self::default() }
+    pub fn new(apart: std::time::Duration, landslide: std::time::Duration) -> Self {
+        let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+        Self { apart: signed(apart), landslide: signed(landslide), ..Self::default() }
     }
 
     /// Takes a list of chutes.
     pub fn chutes(&mut self, listing: Listing<ChuteRow>) {
-        self.chutes_read = read(&self.chutes_read, &listing);
-        if listing.completeness.is_complete() {
-            self.chutes.clear();
-        }
-        self.chutes.extend(listing.items.into_iter().map(|row| (row.chute_id.clone(), row)));
+        let mut offers = std::mem::take(&mut self.offers);
+        let doubts = Doubts { apart: self.apart, landslide: self.landslide };
+        offers.take(listing, doubts, |since| self.idle_since(since));
+        self.offers = offers;
+    }
+
+    /// Whether the validator, asked later than `since`, listed GPUs of ours, and nothing of ours on any.
+    fn idle_since(&self, since: Timestamp) -> bool {
+        let sources = [self.instances_source(), self.nodes_read];
+        let heard = sources.iter().all(|source| source.complete && source.as_of >= Some(since));
+        heard && !self.nodes.is_empty() && self.instances.is_empty() && self.inventory.is_empty()
+    }
+
+    /// Takes a list of demand.
+    pub fn utilization(&mut self, listing: Listing<UtilizationRow>) {
+        self.offers.take_demand(listing);
     }
 
     /// Takes a list of instances.
@@ -191,12 +207,6 @@ impl View {
     /// Takes a list of servers. Nothing is concluded from a server's absence.
     pub fn servers(&mut self, listing: Listing<MinerServer>) {
         self.vm_versions.extend(listing.items.into_iter().filter_map(|row| Some((row.server_id, row.version?))));
-    }
-
-    /// How far the list of chutes can be trusted.
-    #[must_use]
-    pub fn chutes_source(&self) -> Source {
-        self.chutes_read
     }
 
     /// How far instances and inventory together can be trusted.

@@ -1,4 +1,5 @@
 use super::*;
+use protocol::ids::ChuteId;
 use std::collections::BTreeSet;
 use validator::Completeness;
 
@@ -9,6 +10,11 @@ fn at(second: i64) -> Timestamp {
 fn listing<T>(items: Vec<T>, second: i64, complete: bool) -> Listing<T> {
     let completeness = if complete { Completeness::Complete } else { Completeness::Unknown("cut".into()) };
     Listing { items, completeness, bad_rows: 0, bad_ids: BTreeSet::new(), as_of: at(second) }
+}
+
+/// Lists 10 s apart count as two; a landslide takes 10 minutes.
+fn spaced() -> View {
+    View::new(std::time::Duration::from_secs(10), std::time::Duration::from_secs(600))
 }
 
 fn instance() -> InstanceRow {
@@ -117,7 +123,7 @@ fn many_lists_without_a_gpu_are_an_empty_list() {
 
 #[test]
 fn lists_that_came_in_a_burst_count_as_one() {
-    let mut view = View::new(std::time::Duration::from_secs(10));
+    let mut view = spaced();
     view.inventory(listing(vec![], 99, true));
     for second in [20, 21, 22, 29] {
         view.instances(listing(vec![], second, true));
@@ -131,7 +137,7 @@ fn lists_that_came_in_a_burst_count_as_one() {
 
 #[test]
 fn a_list_within_a_burst_that_names_it_is_not_forgotten() {
-    let mut view = View::new(std::time::Duration::from_secs(10));
+    let mut view = spaced();
     view.inventory(listing(vec![], 99, true));
     view.instances(listing(vec![], 20, true));
     view.instances(listing(vec![instance()], 21, true));
@@ -157,4 +163,112 @@ fn lists_that_lack_most_of_what_runs_are_told_from_single_ends() {
     view.instances(listed(&["i1", "i2"], 60));
     view.instances(listed(&["i1"], 70));
     assert_eq!(view.lacked_for(&ids[1]), Some(SignedDuration::ZERO), "a list that has it begins anew");
+}
+
+fn chutes(ids: &[&str], second: i64) -> Listing<ChuteRow> {
+    let row = |id: &&str| serde_json::from_value(serde_json::json!({ "chute_id": id, "version": "v" })).unwrap();
+    listing(ids.iter().map(row).collect(), second, true)
+}
+
+fn no_chutes(second: i64) -> Listing<ChuteRow> {
+    Listing { completeness: Completeness::Silent, ..listing(vec![], second, true) }
+}
+
+fn chute(id: &str) -> ChuteId {
+    id.parse().unwrap()
+}
+
+/// At some second: the validator knows a GPU of ours and holds nothing on it.
+fn sees_us(view: &mut View, second: i64) {
+    let node: NodeRow = serde_json::from_value(serde_json::json!({ "uuid": gpu() })).unwrap();
+    view.instances(listing(vec![], second, true));
+    view.inventory(listing(vec![], second, true));
+    view.nodes(listing(vec![node], second, true));
+}
+
+/// Lists of chutes without a row at these seconds, after these chutes were listed at second 0; whether they were believed.
+fn believed(listed: &[&str], seconds: &[i64], before_each: impl Fn(&mut View, i64)) -> bool {
+    let mut view = spaced();
+    view.chutes(chutes(listed, 0));
+    for second in seconds {
+        before_each(&mut view, *second);
+        view.chutes(no_chutes(*second));
+        assert!(view.offers.came_empty());
+    }
+    let source = view.offers.source();
+    let kept = listed.iter().all(|id| view.offers.get(&chute(id)).is_some());
+    let believed = source == Source::complete(at(*seconds.last().unwrap()));
+    assert_eq!(kept, !believed || listed.is_empty(), "a list that is not believed takes nothing away");
+    assert!(believed || source == Source::complete(at(0)), "nor does it make the source younger");
+    believed
+}
+
+#[test]
+fn two_lists_without_a_chute_take_the_last_one_if_all_else_fits() {
+    assert!(!believed(&["c"], &[30], sees_us), "one list");
+    assert!(!believed(&["c"], &[30, 35], sees_us), "two of one moment");
+    assert!(believed(&["c"], &[30, 60], sees_us));
+    assert!(!believed(&["c", "d"], &[30, 60, 90, 120], sees_us), "two chutes at once look like a wiped validator");
+    assert!(!believed(&["c"], &[30, 60, 90], |_, _| ()), "nothing else was heard");
+    assert!(!believed(&["c"], &[30, 60, 90], |view, _| sees_us(view, 20)), "it was heard before");
+    let no_gpus = |view: &mut View, second| {
+        sees_us(view, second);
+        view.nodes(Listing { completeness: Completeness::Silent, ..listing(vec![], second, true) });
+        view.nodes = BTreeMap::new();
+    };
+    assert!(!believed(&["c"], &[30, 60, 90], no_gpus), "a validator that knows no GPU either is blind");
+    let still_runs = |view: &mut View, second| {
+        sees_us(view, second);
+        view.instances(listing(vec![instance()], second, true));
+    };
+    assert!(!believed(&["c"], &[30, 60, 90], still_runs), "it lists an instance of what it does not list");
+}
+
+#[test]
+fn that_all_chutes_went_at_once_is_believed_after_a_long_while_only() {
+    let minutes: Vec<i64> = (1..=10).map(|minute| minute * 60).collect();
+    assert!(!believed(&["c", "d"], &minutes, |_, _| ()), "9 minutes");
+    let minutes: Vec<i64> = (1..=11).map(|minute| minute * 60).collect();
+    assert!(believed(&["c", "d"], &minutes, |_, _| ()));
+    let mut view = spaced();
+    view.chutes(chutes(&["c", "d"], 0));
+    view.chutes(no_chutes(60));
+    // A row in between, be it of a broken list, and all begins anew; a list cut before its first row says nothing.
+    view.chutes(Listing { completeness: Completeness::Unknown("cut".into()), ..chutes(&["c"], 300) });
+    assert!(!view.offers.came_empty());
+    view.chutes(no_chutes(360));
+    view.chutes(listing(vec![], 420, false));
+    assert!(view.offers.came_empty());
+    view.chutes(no_chutes(900));
+    assert_eq!(view.offers.source(), Source::complete(at(0)));
+    view.chutes(no_chutes(960));
+    assert_eq!(view.offers.source(), Source::complete(at(960)));
+}
+
+#[test]
+fn a_chute_is_named_by_every_list_that_has_it() {
+    let mut view = spaced();
+    let named = |view: &View| view.offers.named_at(&chute("c"));
+    assert_eq!(named(&view), None);
+    view.chutes(chutes(&["c", "d"], 10));
+    view.chutes(Listing { completeness: Completeness::Unknown("cut".into()), ..chutes(&["c"], 20) });
+    assert_eq!(named(&view), Some(at(20)));
+    view.chutes(no_chutes(30));
+    assert_eq!(named(&view), Some(at(20)));
+    view.chutes(chutes(&["d"], 40));
+    assert_eq!(named(&view), None);
+}
+
+#[test]
+fn demand_is_as_old_as_its_last_answer_and_what_it_lacks_is_not_known() {
+    let mut view = spaced();
+    let row = |id: &str, more: u32| serde_json::from_value(serde_json::json!({ "chute_id": id, "scale_allowance": more })).unwrap();
+    assert_eq!(view.offers.wanted_source(), Source::default());
+    view.utilization(listing(vec![row("c", 2), row("d", 0)], 10, true));
+    assert_eq!(view.offers.allowance(&chute("c")).map(|allowance| allowance.more), Some(2));
+    assert_eq!(view.offers.wanted_source(), Source::complete(at(10)));
+    view.utilization(Listing { bad_rows: 1, ..listing(vec![row("d", 1)], 20, true) });
+    assert_eq!(view.offers.allowance(&chute("c")), None);
+    assert_eq!(view.offers.allowance(&chute("d")).map(|allowance| allowance.more), Some(1));
+    assert_eq!(view.offers.wanted_source(), Source { as_of: Some(at(20)), complete: false });
 }

@@ -1,6 +1,7 @@
 //! What each validator says, with its age: polled here, held in memory, judged by pure rules ([`View`]).
 
 mod lists;
+mod offers;
 mod poll;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use validator::{ValidatorClient, ValidatorConfig};
 use crate::Timing;
 
 pub use lists::{Held, View};
+pub use offers::Offers;
 
 /// The validators we earn from, by hotkey.
 #[derive(Clone)]
@@ -61,7 +63,7 @@ impl Validators {
             return Ok(());
         }
         let client = ValidatorClient::new(config.clone(), Arc::clone(&self.key))?;
-        let (out, view) = watch::channel(Arc::new(View::new(self.timing.poll / 2)));
+        let (out, view) = watch::channel(Arc::new(View::new(self.timing.poll / 2, self.timing.landslide)));
         let mut changes = view.clone();
         let looked = Arc::clone(&self.looked);
         let poll = tokio::spawn(poll::run(client.clone(), self.redis_url.clone(), self.timing.clone(), out)).abort_handle();

@@ -14,6 +14,16 @@ use crate::Timing;
 /// A round that takes longer is given up; the next one begins anew.
 const ROUND: Duration = Duration::from_secs(60);
 
+/// Demand is public, one large answer for everybody: a burst of wake-ups asks for it once.
+const DEMAND_APART: Duration = Duration::from_secs(5);
+
+/// Lists that are not asked for in every round.
+#[derive(Clone, Copy)]
+struct Due {
+    chutes: bool,
+    demand: bool,
+}
+
 /// Polls for ever; abort the task to end it.
 pub(super) async fn run(client: ValidatorClient, redis_url: String, timing: Timing, out: watch::Sender<Arc<View>>) {
     let mut wakeups = match Wakeups::subscribe(&redis_url, &[Topic::Instances]) {
@@ -23,14 +33,18 @@ pub(super) async fn run(client: ValidatorClient, redis_url: String, timing: Timi
             None
         }
     };
-    let mut chutes_due = Instant::now();
+    let (mut chutes_due, mut demand_due) = (Instant::now(), Instant::now());
     loop {
-        let chutes = Instant::now() >= chutes_due;
-        if chutes {
-            chutes_due = Instant::now() + timing.poll_chutes;
+        let now = Instant::now();
+        let due = Due { chutes: now >= chutes_due, demand: now >= demand_due };
+        if due.chutes {
+            chutes_due = now + timing.poll_chutes;
+        }
+        if due.demand {
+            demand_due = now + DEMAND_APART.min(timing.poll);
         }
         let view = (**out.borrow()).clone();
-        match tokio::time::timeout(ROUND, round(&client, view, chutes)).await {
+        match tokio::time::timeout(ROUND, round(&client, view, due)).await {
             Ok(view) => {
                 out.send_replace(Arc::new(view));
             }
@@ -47,7 +61,7 @@ pub(super) async fn run(client: ValidatorClient, redis_url: String, timing: Timi
     }
 }
 
-async fn round(client: &ValidatorClient, mut view: View, chutes: bool) -> View {
+async fn round(client: &ValidatorClient, mut view: View, due: Due) -> View {
     // The inventory last: it is the second side of what the list of instances says.
     if let Some(listing) = heard(client, "instances", client.instances().await) {
         view.instances(listing);
@@ -58,12 +72,22 @@ async fn round(client: &ValidatorClient, mut view: View, chutes: bool) -> View {
     if let Some(listing) = heard(client, "nodes", client.nodes().await) {
         view.nodes(listing);
     }
-    if chutes && let Some(listing) = heard(client, "chutes", client.chutes().await) {
+    if due.chutes
+        && let Some(listing) = heard(client, "chutes", client.chutes().await)
+    {
         view.chutes(listing);
     }
     // Only validators since 2026 have this list.
-    if chutes && let Ok(listing) = client.servers().await {
+    if due.chutes
+        && let Ok(listing) = client.servers().await
+    {
         view.servers(listing);
+    }
+    // After the instances: what of ours they show, the validator has counted.
+    if due.demand
+        && let Some(listing) = heard(client, "utilization", client.utilization().await)
+    {
+        view.utilization(listing);
     }
     view
 }

@@ -35,6 +35,27 @@ async fn one_attempt_at_a_time_and_none_after_a_claim() {
 }
 
 #[tokio::test]
+async fn every_refusal_counts_from_its_moment_and_a_grant_ends_them() {
+    let Some((store, epoch)) = led().await else { return };
+    for number in [1, 2, 3] {
+        store.grant_launch(epoch, &wanted(number, &[number])).await.unwrap();
+    }
+    for number in [1, 1, 2] {
+        let attempt = asked(&store, epoch, number).await;
+        store.settle_attempt(attempt.id, Settled::Refused, "423: at target capacity").await.unwrap();
+    }
+    asked(&store, epoch, 3).await;
+    let told = |refusals: Vec<store::Refusals>| refusals.into_iter().map(|one| (one.deployment, one.times)).collect::<Vec<_>>();
+    // None of the deployments has ended; the third waits for its answer.
+    assert_eq!(told(store.refusals_recent(10).await.unwrap()), [(id(1), 2), (id(2), 1)]);
+    assert_eq!(told(store.refusals_recent(2).await.unwrap()), [(id(2), 1)], "of the latest two");
+    let attempts = store.attempts(&id(1)).await.unwrap();
+    assert_eq!(Some(store.refusals_recent(10).await.unwrap()[0].last), attempts[1].settled_at);
+    asked(&store, epoch, 2).await;
+    assert_eq!(told(store.refusals_recent(10).await.unwrap()), [(id(1), 2)]);
+}
+
+#[tokio::test]
 async fn two_at_once_ask_once() {
     let Some((store, epoch)) = led().await else { return };
     store.grant_launch(epoch, &wanted(1, &[1])).await.unwrap();

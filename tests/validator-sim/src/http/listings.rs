@@ -42,20 +42,27 @@ pub(super) async fn release_job(State(app): State<App>, headers: HeaderMap, Path
     Ok(Json(Value::Null))
 }
 
-/// Demand of every chute, from its target alone.
+/// Demand of every chute, from its target alone. In October 2025 all instances counted, since then the active ones.
 pub(super) async fn utilization(State(app): State<App>) -> Json<Value> {
     let world = app.world();
     let now = iso(world.now());
     let row = |chute: &crate::world::chutes::Chute| {
         let of_chute = || world.instances.values().filter(|i| i.chute_id == chute.chute_id);
-        let (total, active) = (of_chute().count() as u32, of_chute().filter(|i| i.activated_at.is_some()).count());
+        let (total, active) = (of_chute().count() as u32, of_chute().filter(|i| i.activated_at.is_some()).count() as u32);
         let target = chute.spec.target;
-        json!({
+        let oct25 = world.rules.profile == Profile::Oct25;
+        let counted = if oct25 { total } else { active };
+        let mut row = json!({
             "chute_id": chute.chute_id, "name": chute.spec.name, "timestamp": now, "utilization_current": 0.0,
             "instance_count": active, "total_instance_count": total, "active_instance_count": active, "target_count": target,
-            "action_taken": "no_action", "scalable": total < target, "scale_allowance": target.saturating_sub(total),
-            "update_in_progress": false,
-        })
+            "action_taken": "no_action", "scalable": counted < target, "scale_allowance": target.saturating_sub(counted),
+        });
+        if oct25 {
+            row["update_in_progress"] = json!(false);
+        } else {
+            row["effective_multiplier"] = json!(chute.multiplier(world.rules.profile));
+        }
+        row
     };
     Json(json!(world.chutes.values().map(row).collect::<Vec<_>>()))
 }

@@ -13,6 +13,7 @@ const KEPT: usize = 20_000;
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     pub(crate) requests: BTreeMap<String, u64>,
+    pub(crate) refusals: BTreeMap<String, u64>,
     pub(crate) log: VecDeque<LoggedRequest>,
     seq: u64,
     pub(crate) unexpected: VecDeque<Unexpected>,
@@ -31,6 +32,9 @@ fn keep<T>(log: &mut VecDeque<T>, entry: T) {
 impl Journal {
     /// Counts a request under its route and remembers it.
     pub(crate) fn request(&mut self, route: String, mut entry: LoggedRequest) {
+        if entry.status >= 400 {
+            *self.refusals.entry(format!("{route} {}", entry.status)).or_default() += 1;
+        }
         *self.requests.entry(route).or_default() += 1;
         self.seq += 1;
         entry.seq = self.seq;

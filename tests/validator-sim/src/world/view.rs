@@ -60,6 +60,7 @@ impl World {
         launches.abandoned = launches.created + launches.expired;
         Counters {
             requests: self.journal.requests.clone(),
+            refusals: self.journal.refusals.clone(),
             launches,
             claims_by_deployment,
             events: self.journal.events.clone(),
