@@ -1,6 +1,9 @@
 //! A server as the operator provisions it: its GpuServer, namespace, account, and the roles that account holds.
 
 use crate::{Actor, collection};
+use controllers::gpu_server::rbac::Place;
+use crd::GpuServer;
+use kube::ResourceExt as _;
 use kubelab::Lab;
 use serde_json::{Value, json};
 
@@ -33,56 +36,15 @@ impl Server {
     /// Makes everything a server has, as the operator does, and a deployment with its launch Secret.
     pub async fn provision(admin: &Actor, name: &str, shared: bool) -> Self {
         let server = Self::named(name);
-        let mut objects = vec![gpu_server(name, shared)];
-        objects.extend(server.place(shared));
-        objects.push(deployment(&server));
-        objects.push(json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": server.secret, "namespace": server.namespace },
-            "stringData": { "token": "launch-token", "config-id": "config" } }));
-        for object in objects {
-            let answer = admin.create(&collection(&object), &object).await;
-            let _ = answer.expect(&format!("creating {} {}", object["kind"], object["metadata"]["name"]));
+        let made = make(admin, &gpu_server(name, shared)).await;
+        for object in place(&made) {
+            let _ = make(admin, &object).await;
         }
+        let _ = make(admin, &deployment(&server)).await;
+        let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": server.secret, "namespace": server.namespace },
+            "stringData": { "token": "launch-token", "config-id": "config" } });
+        let _ = make(admin, &secret).await;
         server
-    }
-
-    /// Its namespace, the account `agent` in it, and what that account may do; nothing else may be granted to it anywhere.
-    #[must_use]
-    pub fn place(&self, shared: bool) -> Vec<Value> {
-        let (name, namespace) = (&self.name, &self.namespace);
-        let fleet = crd::FLEET_NAMESPACE;
-        let mut own = vec![
-            json!({ "apiGroups": ["gepetto.fleet"], "resources": ["chutedeployments"], "verbs": ["get", "list", "watch"] }),
-            json!({ "apiGroups": ["gepetto.fleet"], "resources": ["chutedeployments/status"], "verbs": ["get", "patch", "update"] }),
-            json!({ "apiGroups": [""], "resources": ["secrets"], "verbs": ["get"] }),
-            json!({ "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update", "patch"] }),
-        ];
-        if shared {
-            own.push(
-                json!({ "apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch", "create", "patch", "delete"] }),
-            );
-            own.push(
-                json!({ "apiGroups": [""], "resources": ["services"], "verbs": ["get", "list", "watch", "create", "patch", "delete"] }),
-            );
-            own.push(json!({ "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"] }));
-        }
-        let theirs = vec![
-            json!({ "apiGroups": ["gepetto.fleet"], "resources": ["gpuservers"], "resourceNames": [name], "verbs": ["get", "list", "watch"] }),
-            json!({ "apiGroups": ["gepetto.fleet"], "resources": ["gpuservers/status"], "resourceNames": [name], "verbs": ["get", "patch", "update"] }),
-        ];
-        let subject = json!([{ "kind": "ServiceAccount", "name": "agent", "namespace": namespace }]);
-        let role = |at: &str, role: &str, rules: Vec<Value>| {
-            [
-                json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": { "name": role, "namespace": at }, "rules": rules }),
-                json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": { "name": role, "namespace": at },
-                    "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role }, "subjects": subject }),
-            ]
-        };
-        let place = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": {
-            "name": namespace,
-            "labels": { crd::labels::SERVER: name, crd::labels::MANAGED_BY: crd::labels::MANAGER },
-            "annotations": { crd::annotations::NODE_NAME: node_of(name) } } });
-        let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "agent", "namespace": namespace } });
-        [place, account].into_iter().chain(role(namespace, "agent", own)).chain(role(fleet, &format!("agent-{name}"), theirs)).collect()
     }
 
     /// Its agent, with a token as the miner API sells it.
@@ -96,6 +58,21 @@ impl Server {
     pub fn path(&self, group: &str, resource: &str) -> String {
         format!("{group}/namespaces/{}/{resource}", self.namespace)
     }
+}
+
+async fn make(admin: &Actor, object: &Value) -> Value {
+    admin.create(&collection(object), object).await.expect(&format!("creating {} {}", object["kind"], object["metadata"]["name"]))
+}
+
+/// What the operator makes for this GpuServer, from its own builder: the namespace first, then the account, roles and bindings.
+#[must_use]
+pub fn place(gpu_server: &Value) -> Vec<Value> {
+    let object: GpuServer = serde_json::from_value(gpu_server.clone()).expect("a GpuServer");
+    let name = object.name_any().parse().expect("a server's name");
+    let Place { namespace, access } = Place::of(&object, &name);
+    let access = access.expect("a server with an agent");
+    let values = [json!(namespace), json!(access.account)].into_iter();
+    values.chain(access.roles.iter().map(|role| json!(role))).chain(access.bindings.iter().map(|binding| json!(binding))).collect()
 }
 
 /// The name of the node of a server.

@@ -12,7 +12,7 @@ mod sweep;
 
 pub use actor::{Actor, Answer, collection, path};
 pub use files::{read_examples, read_refused, root, yaml};
-pub use grants::{Server, deployment, gpu_server};
+pub use grants::{Server, deployment, gpu_server, place};
 
 pub use sweep::{Right, resources, rights};
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use custom_resources::{Actor, Server, collection, eventually, folder, gpu_server, lab};
+use custom_resources::{Actor, Server, collection, eventually, folder, gpu_server, lab, place};
 use kubelab::{Lab, Level, level_or_skip};
 use serde_json::{Value, json};
 
@@ -21,8 +21,11 @@ async fn the_operator_provisions_servers_and_cannot_grant_more_than_it_holds() {
     let dir = folder();
     let lab = lab(dir.path());
     let operator = account(&lab, "operator").await;
+    let admin = Actor::admin(&lab).await;
     for (name, shared) in [("own", false), ("shared", true)] {
-        for object in Server::named(name).place(shared) {
+        let added = gpu_server(name, shared);
+        let added = admin.create(&collection(&added), &added).await.expect("a person adds a server");
+        for object in place(&added) {
             let what = format!("the operator makes {} {} of server {name}", object["kind"], object["metadata"]["name"]);
             let _ = operator.create(&collection(&object), &object).await.expect(&what);
         }
@@ -76,7 +79,7 @@ async fn the_miner_api_adds_servers_and_sells_tokens_of_agents_only() {
     for secret in [server.path("/api/v1", &format!("secrets/{}", server.secret)), "/api/v1/namespaces/chutes/secrets".to_owned()] {
         assert_eq!(miner_api.get(&secret).await.code, 403, "{secret}");
     }
-    for object in Server::named("b").place(false).iter().skip(1) {
+    for object in place(&gpu_server("b", false)).iter().skip(1) {
         let mut object = object.clone();
         object["metadata"]["namespace"] = json!(server.namespace);
         assert_eq!(miner_api.create(&collection(&object), &object).await.code, 403, "accounts and roles are the operator's: {object}");

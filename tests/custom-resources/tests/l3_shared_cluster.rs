@@ -67,7 +67,15 @@ async fn an_agent_runs_what_the_renderer_makes_and_nothing_that_reaches_beyond_i
     let made = agent.create(&jobs, &job).await.expect("the Job");
     eventually("the Job's pod is admitted", || async { first_pod(&agent, &pods).await.is_some() }).await;
 
-    ephemeral_containers(&admin, &pods, &first_pod(&agent, &pods).await.unwrap()).await;
+    let pod = first_pod(&agent, &pods).await.unwrap();
+    ephemeral_containers(&admin, &pods, &pod).await;
+    // Of pods it deletes what outlived its Job; it makes and changes none.
+    let _ = agent.delete(&format!("{pods}/{pod}?dryRun=All")).await.expect("deleting its pod");
+    let image = json!({ "spec": { "containers": [{ "name": "c", "image": "example/other:1" }] } });
+    assert_eq!(agent.merge(&format!("{pods}/{pod}"), &image).await.code, 403, "changing a pod");
+    let own = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "x" }, "spec": job["spec"]["template"]["spec"] });
+    assert_eq!(agent.create(&pods, &own).await.code, 403, "making a pod without a Job");
+    let _ = admin.create(&format!("{pods}?dryRun=All"), &own).await.expect("the same pod by the administrator");
     let path = format!("{jobs}/{}?propagationPolicy=Foreground", made["metadata"]["name"].as_str().unwrap());
     let _ = agent.delete(&path).await.expect("deleting its Job");
 

@@ -4,7 +4,7 @@ mod advert;
 mod inventory;
 mod proof;
 mod provision;
-mod rbac;
+pub mod rbac;
 mod remove;
 mod status;
 

@@ -1,20 +1,20 @@
 //! What a server needs on the control cluster before its agent can work: a namespace, an account, its rights.
 
+use cluster::apply::ssa;
 use crd::GpuServer;
 use crd::conditions::{State, get};
 use crd::gpu_server::condition;
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use protocol::ids::ServerName;
 
-use super::rbac;
+use super::rbac::Place;
 use super::status::Draft;
 use crate::context::MANAGER;
 use crate::{Context, Result};
 
 /// Grows whenever what is applied here changes, so that an upgrade applies it again and a fleet at rest writes nothing.
-const REVISION: &str = "revision 1";
+const REVISION: &str = "revision 2";
 
 /// Applies it, unless that was done for this revision and generation.
 pub(super) async fn provision(ctx: &Context, server: &GpuServer, name: &ServerName, draft: &mut Draft<'_>) -> Result<()> {
@@ -33,17 +33,23 @@ pub(super) async fn provision(ctx: &Context, server: &GpuServer, name: &ServerNa
 }
 
 async fn apply(ctx: &Context, server: &GpuServer, name: &ServerName) -> Result<()> {
-    use cluster::apply::ssa;
-    let client = || ctx.client.clone();
-    let space = crd::node_namespace(name.as_str());
-    ssa::<Namespace>(&Api::all(client()), MANAGER, &rbac::namespace(name, &server.spec.node_name)).await?;
-    if server.spec.driver.agent.is_none() {
-        return Ok(());
+    let place = Place::of(server, name);
+    ssa::<Namespace>(&Api::all(ctx.client.clone()), MANAGER, &place.namespace).await?;
+    let Some(access) = &place.access else { return Ok(()) };
+    ssa(&there(ctx, &access.account), MANAGER, &access.account).await?;
+    for role in &access.roles {
+        ssa(&there(ctx, role), MANAGER, role).await?;
     }
-    ssa::<ServiceAccount>(&Api::namespaced(client(), &space), MANAGER, &rbac::account(name)).await?;
-    ssa::<Role>(&Api::namespaced(client(), &space), MANAGER, &rbac::own_role(name, server.spec.cluster)).await?;
-    ssa::<RoleBinding>(&Api::namespaced(client(), &space), MANAGER, &rbac::own_binding(name)).await?;
-    ssa::<Role>(&Api::namespaced(client(), crd::FLEET_NAMESPACE), MANAGER, &rbac::fleet_role(server, name)).await?;
-    ssa::<RoleBinding>(&Api::namespaced(client(), crd::FLEET_NAMESPACE), MANAGER, &rbac::fleet_binding(server, name)).await?;
+    for binding in &access.bindings {
+        ssa(&there(ctx, binding), MANAGER, binding).await?;
+    }
     Ok(())
+}
+
+/// The namespace that an object names.
+fn there<K>(ctx: &Context, object: &K) -> Api<K>
+where
+    K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(ctx.client.clone(), object.meta().namespace.as_deref().unwrap_or(crd::FLEET_NAMESPACE))
 }

@@ -1,4 +1,4 @@
-//! The rights of one server's agent: its own namespace, its own GpuServer, nothing else. Pure.
+//! What a server has on the control cluster, and the rights of its agent: its own namespace, its own GpuServer, nothing else. Pure.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,46 @@ fn meta(name: &str, namespace: Option<&str>, server: &ServerName) -> ObjectMeta 
     }
 }
 
-pub(super) fn namespace(server: &ServerName, node_name: &str) -> Namespace {
+/// What a server has on the control cluster. Whoever holds a token of the account in it holds these rights and no other.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Where its ChuteDeployments and launch Secrets live.
+    pub namespace: Namespace,
+    /// What its agent holds; nothing for a server that is driven remotely.
+    pub access: Option<Access>,
+}
+
+/// An agent's account and what it may do.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The account.
+    pub account: ServiceAccount,
+    /// Its rights in its own namespace, and to its own GpuServer in the fleet's.
+    pub roles: [Role; 2],
+    /// What gives each of these roles to the account.
+    pub bindings: [RoleBinding; 2],
+}
+
+impl Place {
+    /// The place of `object`, whose name is `server`.
+    #[must_use]
+    pub fn of(object: &GpuServer, server: &ServerName) -> Self {
+        let access = object.spec.driver.agent.as_ref().map(|_| Access {
+            account: account(server),
+            roles: [own_role(server, object.spec.cluster), fleet_role(object, server)],
+            bindings: [own_binding(server), fleet_binding(object, server)],
+        });
+        Self { namespace: namespace(server, &object.spec.node_name), access }
+    }
+}
+
+fn namespace(server: &ServerName, node_name: &str) -> Namespace {
     let mut metadata = meta(&crd::node_namespace(server.as_str()), None, server);
     metadata.annotations = Some(BTreeMap::from([(annotations::NODE_NAME.to_owned(), node_name.to_owned())]));
     Namespace { metadata, ..Namespace::default() }
 }
 
-pub(super) fn account(server: &ServerName) -> ServiceAccount {
+fn account(server: &ServerName) -> ServiceAccount {
     let space = crd::node_namespace(server.as_str());
     ServiceAccount { metadata: meta(AGENT, Some(&space), server), ..ServiceAccount::default() }
 }
@@ -45,7 +78,7 @@ fn rule(group: &str, resources: &[&str], names: &[&str], verbs: &[&str]) -> Poli
     }
 }
 
-pub(super) fn own_role(server: &ServerName, cluster: Cluster) -> Role {
+fn own_role(server: &ServerName, cluster: Cluster) -> Role {
     let mut rules = vec![
         rule(crd::GROUP, &["chutedeployments"], &[], &["get", "list", "watch"]),
         rule(crd::GROUP, &["chutedeployments/status"], &[], &["get", "patch"]),
@@ -56,14 +89,16 @@ pub(super) fn own_role(server: &ServerName, cluster: Cluster) -> Role {
         rule("coordination.k8s.io", &["leases"], &[], &["create"]),
     ];
     if cluster == Cluster::Shared {
-        rules.push(rule("", &["pods", "services"], &[], &["get", "list", "watch", "create", "patch", "delete"]));
+        rules.push(rule("", &["services"], &[], &["get", "list", "watch", "create", "patch", "delete"]));
         rules.push(rule("batch", &["jobs"], &[], &["get", "list", "watch", "create", "patch", "delete"]));
+        // Jobs make the pods; one whose Job is gone is deleted by its UID.
+        rules.push(rule("", &["pods"], &[], &["get", "list", "watch", "delete"]));
     }
     let space = crd::node_namespace(server.as_str());
     Role { metadata: meta(AGENT, Some(&space), server), rules: Some(rules) }
 }
 
-pub(super) fn own_binding(server: &ServerName) -> RoleBinding {
+fn own_binding(server: &ServerName) -> RoleBinding {
     let space = crd::node_namespace(server.as_str());
     binding(meta(AGENT, Some(&space), server), AGENT, server)
 }
@@ -88,7 +123,7 @@ fn fleet_meta(object: &GpuServer, server: &ServerName) -> ObjectMeta {
     metadata
 }
 
-pub(super) fn fleet_role(object: &GpuServer, server: &ServerName) -> Role {
+fn fleet_role(object: &GpuServer, server: &ServerName) -> Role {
     let own = [server.as_str()];
     let rules = vec![
         rule(crd::GROUP, &["gpuservers"], &own, &["get", "list", "watch"]),
@@ -97,7 +132,7 @@ pub(super) fn fleet_role(object: &GpuServer, server: &ServerName) -> Role {
     Role { metadata: fleet_meta(object, server), rules: Some(rules) }
 }
 
-pub(super) fn fleet_binding(object: &GpuServer, server: &ServerName) -> RoleBinding {
+fn fleet_binding(object: &GpuServer, server: &ServerName) -> RoleBinding {
     binding(fleet_meta(object, server), &format!("agent-{server}"), server)
 }
 
