@@ -1,41 +1,20 @@
 //! Counters and gauges. GPU names follow the OpenTelemetry hardware conventions.
 
 use gpu::{Health, Reading};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
-use service::Registry;
-use std::sync::atomic::AtomicU64;
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OneGpu {
-    gpu: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct GpuState {
-    gpu: String,
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
-    outcome: &'static str,
-}
-
-type Ratio = Gauge<f64, AtomicU64>;
+use service::metrics::{Counters, Fractions, Gauges, Registry, result};
 
 /// All of the agent's own metrics. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
-    health: Family<GpuState, Gauge>,
-    temperature: Family<OneGpu, Gauge>,
-    power: Family<OneGpu, Ratio>,
-    utilization: Family<OneGpu, Ratio>,
-    memory: Family<OneGpu, Gauge>,
-    processes: Family<OneGpu, Gauge>,
-    tokens: Family<Outcome, Counter>,
-    reports: Family<Outcome, Counter>,
-    heartbeats: Family<Outcome, Counter>,
+    health: Gauges<2>,
+    temperature: Gauges<1>,
+    power: Fractions<1>,
+    utilization: Fractions<1>,
+    memory: Gauges<1>,
+    processes: Gauges<1>,
+    tokens: Counters<1>,
+    reports: Counters<1>,
+    heartbeats: Counters<1>,
 }
 
 const STATES: [Health; 4] = [Health::Ok, Health::Lost, Health::Faulty, Health::Unknown];
@@ -72,10 +51,10 @@ impl Metrics {
         for gpu in &reading.gpus {
             let name = gpu.facts.uuid.device_name();
             for state in STATES {
-                let label = GpuState { gpu: name.clone(), state: word(state) };
+                let label = [("gpu", name.clone()), ("state", word(state).to_owned())];
                 self.health.get_or_create(&label).set(i64::from(gpu.health == state));
             }
-            let label = OneGpu { gpu: name };
+            let label = [("gpu", name)];
             let Some(live) = &gpu.live else {
                 // A number that is no longer read must not look like one that is.
                 self.temperature.remove(&label);
@@ -105,20 +84,16 @@ impl Metrics {
 
     /// Counts a purchase of a token.
     pub fn token_bought(&self, ok: bool) {
-        self.tokens.get_or_create(&outcome(ok)).inc();
+        self.tokens.get_or_create(&[result(ok)]).inc();
     }
 
     /// Counts a write of the status.
     pub fn report_written(&self, ok: bool) {
-        self.reports.get_or_create(&outcome(ok)).inc();
+        self.reports.get_or_create(&[result(ok)]).inc();
     }
 
     /// Counts a renewal of the Lease.
     pub fn heartbeat(&self, ok: bool) {
-        self.heartbeats.get_or_create(&outcome(ok)).inc();
+        self.heartbeats.get_or_create(&[result(ok)]).inc();
     }
-}
-
-fn outcome(ok: bool) -> Outcome {
-    Outcome { outcome: if ok { "ok" } else { "failed" } }
 }

@@ -1,33 +1,17 @@
 //! Counters of this program.
 
-use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
-};
-
-/// Labels of answers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answer {
-    status: u16,
-}
-
-/// Labels of a validator's link.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Link {
-    validator: String,
-}
+use service::metrics::{Counter, Counters, Gauges, Registry};
 
 /// The program's counters; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
-    answers: Family<Answer, Counter>,
+    answers: Counters<1>,
     refused: Counter,
     tokens: Counter,
-    events: Family<Link, Counter>,
-    listings: Family<Link, Counter>,
-    blind: Family<Link, Counter>,
-    listed: Family<Link, Gauge>,
+    events: Counters<1>,
+    listings: Counters<1>,
+    blind: Counters<1>,
+    listed: Gauges<1>,
 }
 
 impl Metrics {
@@ -45,7 +29,7 @@ impl Metrics {
 
     /// An answer went out.
     pub fn answered(&self, status: u16) {
-        self.answers.get_or_create(&Answer { status }).inc();
+        self.answers.get_or_create(&[("status", status.to_string())]).inc();
     }
 
     /// A signature was refused.
@@ -60,18 +44,18 @@ impl Metrics {
 
     /// A validator sent an event.
     pub fn event(&self, validator: &str) {
-        self.events.get_or_create(&Link { validator: validator.to_owned() }).inc();
+        self.events.get_or_create(&[("validator", validator.to_owned())]).inc();
     }
 
     /// A chute list was read completely.
     pub fn listing(&self, validator: &str, chutes: usize) {
-        let link = Link { validator: validator.to_owned() };
+        let link = [("validator", validator.to_owned())];
         self.listings.get_or_create(&link).inc();
         self.listed.get_or_create(&link).set(i64::try_from(chutes).unwrap_or(i64::MAX));
     }
 
     /// A chute list was not.
     pub fn blind(&self, validator: &str) {
-        self.blind.get_or_create(&Link { validator: validator.to_owned() }).inc();
+        self.blind.get_or_create(&[("validator", validator.to_owned())]).inc();
     }
 }

@@ -6,6 +6,7 @@
 pub mod admin;
 mod ending;
 pub mod logs;
+pub mod metrics;
 pub mod readiness;
 pub mod redact;
 mod secret_file;
@@ -14,6 +15,6 @@ pub mod tls;
 
 pub use ending::ending;
 pub use logs::init;
-pub use prometheus_client::registry::Registry;
+pub use metrics::Registry;
 pub use secret_file::{SecretFileError, secret_file, too_open};
 pub use stop::shutdown;
