@@ -125,11 +125,26 @@ impl Stage {
 
     /// A client that reaches the API server through a proxy, with an administrator's token.
     pub async fn client_through(&self, proxy: &FaultProxy) -> Client {
+        self.client_of(proxy, &self.token).await
+    }
+
+    /// The agent's client of the node cluster, with the account and the rights that are shipped.
+    pub async fn agents_client(&self, proxy: &FaultProxy) -> Client {
+        let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/../../charts/manifests/node/agent.yaml");
+        self.lab.kubectl_run(["apply", "-f", manifests]).unwrap();
+        let token = self.lab.kubectl_run(["create", "token", "gepetto-agent", "-n", "chutes"]).unwrap();
+        let client = self.client_of(proxy, token.trim()).await;
+        let services: Api<Service> = Api::namespaced(client.clone(), "chutes");
+        eventually("the agent's role is in force", async || services.list(&ListParams::default()).await.ok()).await;
+        client
+    }
+
+    async fn client_of(&self, proxy: &FaultProxy, token: &str) -> Client {
         let url = proxy.url();
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "it",
             "clusters": [{"name": "it", "cluster": {"server": url}}],
-            "users": [{"name": "it", "user": {"token": self.token}}],
+            "users": [{"name": "it", "user": {"token": token}}],
             "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
         });
         cluster::client::connect(cluster::client::ClientSource::KubeconfigYaml(kubeconfig.to_string())).await.unwrap()
