@@ -3,7 +3,8 @@
 #   test.sh quick   L0, the pure ones
 #   test.sh all     L0 to L4
 #   test.sh faults  the long suites: kills at every write, refusals at every step of the sagas, blind spots
-# A test file's name says its level: tests/l2_*.rs needs Postgres or Redis, l3_* a Kubernetes control plane, l4_* real containers.
+# A test file's name says its level: tests/l2_*.rs needs Postgres, Redis or the validator simulator, l3_* a Kubernetes control plane,
+# l4_* real containers; see summary.awk.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 mode=${1:-all}
@@ -32,20 +33,7 @@ case "$mode" in
         ;;
 esac
 
-# Levels by the names of the test programs.
-awk -v took=$((SECONDS - started)) '
-    /^ *Running / { file = $0; sub(/^ *Running (unittests )?/, "", file); level = 0; if (match(file, /\/l[2-4][_/]/)) level = substr(file, RSTART + 2, 1) }
-    /^ *Doc-tests / { level = 0 }
-    /^test result:/ { for (i = 1; i <= NF; i++) { if ($i == "passed;") p[level] += $(i - 1); if ($i == "failed;") f[level] += $(i - 1) } }
-    /^skipped: / { skip[++skips] = $0 }
-    END {
-        print ""
-        names[0] = "pure"; names[2] = "Postgres, Redis, the validator simulator"; names[3] = "a real Kubernetes control plane"; names[4] = "real containers"
-        for (l = 0; l <= 4; l++) if (l in p) { printf "  L%d  %4d passed  %d failed   %s\n", l, p[l], f[l], names[l]; tp += p[l]; tf += f[l] }
-        for (i = 1; i <= skips; i++) print "  " skip[i]
-        printf "  took %d min %02d s\n", took / 60, took % 60
-        printf "\n%d passed, %d failed\n", tp, tf
-    }' "$log"
+awk -v took=$((SECONDS - started)) -f tests/scripts/summary.awk "$log"
 if [ $status != 0 ] && ! grep -q '^test result: FAILED' "$log"; then
     echo "The tests did not all run; the end of the build:"; tail -n 40 "$log"
 fi

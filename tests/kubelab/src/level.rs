@@ -57,34 +57,24 @@ pub fn l4_unavailable() -> Option<String> {
     None
 }
 
-/// Whether a test of `level` should run. If it cannot, prints a line that says
-/// why.
+/// Whether a test of `level` should run. If it cannot, writes a line that says
+/// why; see [`testkit::level::require`].
 ///
 /// # Panics
 ///
 /// When `REQUIRE_LEVELS` (as in `0-4` or `0,1,3`) names the level and it cannot
-/// run.
+/// run, or when that variable cannot be read.
 pub fn level_or_skip(level: Level) -> bool {
     let reason = match level {
         Level::L3 => l3_unavailable(),
         Level::L4 => l4_unavailable(),
     };
-    let Some(reason) = reason else { return true };
-    let required = std::env::var("REQUIRE_LEVELS").unwrap_or_default();
-    assert!(!names(&required, level as u8), "level {level:?} is required but not possible: {reason}");
-    println!("skipped: level {level:?} is not possible on this machine: {reason}");
-    false
+    told(level, reason.as_deref())
 }
 
-/// Whether a list such as `0-2,4` holds a number.
-fn names(list: &str, level: u8) -> bool {
-    list.split(',').map(str::trim).any(|part| match part.split_once('-') {
-        Some((first, last)) => matches!(
-            (first.trim().parse::<u8>(), last.trim().parse::<u8>()),
-            (Ok(first), Ok(last)) if (first..=last).contains(&level)
-        ),
-        None => part.parse() == Ok(level),
-    })
+fn told(level: Level, reason: Option<&str>) -> bool {
+    let needs = reason.map(|reason| format!("what this machine lacks: {reason}"));
+    testkit::level::require(level as u8, reason.is_none(), needs.as_deref().unwrap_or_default())
 }
 
 fn missing(programs: &[&str]) -> Option<String> {
@@ -121,11 +111,30 @@ pub(crate) fn on_overlay(folder: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::names;
+    use super::{Level, told};
+    use std::process::{Command, Output};
+
+    /// Run by the test below in a process of its own.
+    #[test]
+    #[ignore = "a part of another test"]
+    fn a_skipped_one() {
+        assert!(!told(Level::L4, Some("not root")));
+    }
+
+    fn skipping(required: &str) -> Output {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "level::tests::a_skipped_one", "--ignored"]);
+        command.env("REQUIRE_LEVELS", required).output().unwrap()
+    }
 
     #[test]
-    fn a_range_and_a_list_name_levels() {
-        assert!(names("0-4", 4) && names("0-4", 3) && !names("0-3", 4));
-        assert!(names("0,1,3", 3) && !names("0,1,3", 4) && !names("", 3));
+    fn a_skip_is_seen_in_a_test_that_passes_and_no_mistyped_requirement_allows_it() {
+        let output = skipping("0-3");
+        assert!(output.status.success(), "{output:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.lines().any(|line| line == "skipped: L4 needs what this machine lacks: not root"), "{told}");
+        for required in ["0-4", "all", "4-0"] {
+            assert!(!skipping(required).status.success(), "REQUIRE_LEVELS={required} let it pass");
+        }
     }
 }
