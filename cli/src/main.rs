@@ -2,6 +2,8 @@
 //!
 //! Thin: it signs requests with the hotkey, shows what the miner API answers, and says in its exit code how it went.
 
+#[cfg(test)]
+mod advice;
 mod args;
 mod client;
 mod commands;

@@ -23,9 +23,10 @@ pub(super) async fn take(ctx: &Context, object: &ChuteDeployment, seen: &Seen, s
         Step::Wait(_) => return Ok(Action::Await),
         Step::AddFinalizer => patch::add_finalizer(&api(ctx, object), object).await?,
         Step::TellUnconfirmed => {
-            let name = object.name_any();
+            let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
             let message = format!(
-                "it would end {} on {} GPUs; to carry the deletion out: kubectl annotate cdep {name} {CONFIRM_DELETE}={name}",
+                "it would end {} on {} GPUs; to carry the deletion out: \
+                 kubectl -n {namespace} annotate chutedeployment {name} {CONFIRM_DELETE}={name}",
                 object.spec.chute.name, object.spec.gpu_count
             );
             ctx.events.warning(object, "NotConfirmed", "Delete", message.clone()).await;

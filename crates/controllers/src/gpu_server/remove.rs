@@ -67,7 +67,7 @@ fn what_would_be_lost(name: &ServerName, going: &[Arc<ChuteDeployment>]) -> Stri
     let paid = going.iter().filter(|object| object.status.as_ref().and_then(|s| s.phase) == Some(Phase::Active)).count();
     format!(
         "it would stop {} deployments, {paid} of them paid, and de-register the server; to carry the deletion out: \
-         chutes-miner delete-node {name}, or kubectl annotate gs {name} {CONFIRM_DELETE}={name}",
+         chutes-miner delete-node --name {name}, or kubectl -n chutes annotate gpuserver {name} {CONFIRM_DELETE}={name}",
         going.len()
     )
 }
