@@ -102,6 +102,9 @@ pub(crate) struct AddNode {
     /// Which cluster runs its pods
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) cluster: Option<Cluster>,
+    /// How to print it; json: one document a line, the outcome last
+    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }
@@ -157,6 +160,9 @@ pub(crate) struct OneServer {
     /// The server's name or id
     #[arg(long)]
     pub(crate) name: String,
+    /// How to print it
+    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }
@@ -175,8 +181,9 @@ pub(crate) struct Status {
     pub(crate) connection: Connection,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
+    #[default]
     Table,
     Json,
 }
@@ -184,11 +191,14 @@ pub(crate) enum Output {
 #[derive(Debug, ClapArgs)]
 #[command(args_override_self = true)]
 pub(crate) struct Inventory {
-    /// Print the miner API's own JSON
+    /// The same as -o json
     #[arg(long, overrides_with = "no_raw_json")]
     pub(crate) raw_json: bool,
     #[arg(long, hide = true, overrides_with = "raw_json")]
     pub(crate) no_raw_json: bool,
+    /// How to print it
+    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }

@@ -1,5 +1,7 @@
 //! What went wrong, in plain words, and the exit code that tells.
 
+use crate::output::printable;
+
 /// Kinds of failure; each has an exit code of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -17,6 +19,8 @@ pub(crate) enum Kind {
     Declined,
     /// 7: the work goes on, the waiting ended.
     TimedOut,
+    /// 7, too: the stream came to its end before the work did, which the existing command line takes for success.
+    Unfinished,
     /// 8: nobody answers.
     Unreachable,
     /// 130.
@@ -50,11 +54,16 @@ impl Failure {
         self
     }
 
-    /// One or two lines.
+    /// What went wrong, without anything that could disturb a terminal: it may be another machine's words.
+    pub(crate) fn what(&self) -> String {
+        printable(&self.what)
+    }
+
+    /// One or two lines, fit for a terminal as [`Failure::what`] is.
     pub(crate) fn text(&self) -> String {
         match &self.advice {
-            None => format!("error: {}", self.what),
-            Some(advice) => format!("error: {}\n  try: {advice}", self.what),
+            None => format!("error: {}", self.what()),
+            Some(advice) => format!("error: {}\n  try: {}", self.what(), printable(advice)),
         }
     }
 
@@ -63,13 +72,13 @@ impl Failure {
         match (self.kind, compat) {
             (Kind::Usage, _) => 2,
             (Kind::Interrupted, _) => 130,
-            (Kind::RemoteFailed | Kind::Declined, true) => 0,
+            (Kind::RemoteFailed | Kind::Declined | Kind::Unfinished, true) => 0,
             (_, true) | (Kind::General, false) => 1,
             (Kind::NotFound, false) => 3,
             (Kind::Unauthorised, false) => 4,
             (Kind::RemoteFailed, false) => 5,
             (Kind::Declined, false) => 6,
-            (Kind::TimedOut, false) => 7,
+            (Kind::TimedOut | Kind::Unfinished, false) => 7,
             (Kind::Unreachable, false) => 8,
         }
     }
@@ -78,6 +87,12 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_words_of_a_server_cannot_disturb_the_terminal() {
+        let failure = Failure::general("\u{1b}]0;title\u{7}no\u{9b}2J \u{202e}way").advise("\u{1b}[31mthis");
+        assert_eq!(failure.text(), "error: ]0;titleno2J way\n  try: [31mthis");
+    }
 
     #[test]
     fn every_kind_has_its_code_and_compat_has_the_old_ones() {
@@ -89,6 +104,7 @@ mod tests {
             (Kind::RemoteFailed, 5, 0),
             (Kind::Declined, 6, 0),
             (Kind::TimedOut, 7, 1),
+            (Kind::Unfinished, 7, 0),
             (Kind::Unreachable, 8, 1),
             (Kind::Interrupted, 130, 130),
         ] {

@@ -21,7 +21,11 @@ struct Api {
 }
 
 impl Api {
-    fn start(answers: &'static [(&'static str, u16, &'static str)]) -> Self {
+    fn start(answers: &[(&'static str, u16, &str)]) -> Self {
+        Self::start_with(answers.iter().map(|(start, status, text)| (*start, *status, (*text).to_owned())).collect())
+    }
+
+    fn start_with(answers: Vec<(&'static str, u16, String)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -48,8 +52,8 @@ impl Api {
                 reader.read_exact(&mut body).unwrap();
                 assert!(signed, "{first} is not signed");
                 seen.lock().unwrap().push(first.trim_end_matches(" HTTP/1.1\r\n").to_owned());
-                let (_, status, text) =
-                    answers.iter().find(|(start, ..)| first.starts_with(start)).copied().unwrap_or(("", 404, r#"{"detail":"Not Found"}"#));
+                let answer = answers.iter().find(|(start, ..)| first.starts_with(start));
+                let (status, text) = answer.map_or((404, r#"{"detail":"Not Found"}"#), |(_, status, text)| (*status, text));
                 write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len()).unwrap();
             }
         });
@@ -116,6 +120,18 @@ fn add_node_succeeds_only_with_the_success_marker() {
     assert_eq!(code(&run(&bad.url, ADD, "", false)), 5);
     assert_eq!(code(&run(&bad.url, ADD, "", true)), 0, "as the existing command line");
 
+    for unfinished in [
+        "data: {\"timestamp\":\"T\",\"message\":\"waiting: Verified (Pending)\"}\n\n",
+        "data: {\"timestamp\":\"T\",\"message\":\"failed: it did not complete, time is up: Verified is False\"}\n\n",
+        "",
+    ] {
+        let api = Api::start_with(vec![("POST /servers/ ", 200, unfinished.to_owned())]);
+        let output = run(&api.url, ADD, "", false);
+        assert_eq!(code(&output), 7, "{unfinished}: {output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("goes on"), "{output:?}");
+        assert_eq!(code(&run(&api.url, ADD, "", true)), 0, "as the existing command line");
+    }
+
     let refused = Api::start(&[("POST /servers/ ", 409, r#"{"detail":"Server with name=gpu-1 is already provisioned!"}"#)]);
     let output = run(&refused.url, ADD, "", false);
     assert_eq!(code(&output), 1);
@@ -150,6 +166,53 @@ fn an_empty_server_is_deleted_without_a_terminal_and_lost_is_passed_on() {
     let api = Api::start(&[("GET /servers/gpu-1/delete_preflight", 200, r#"{"jobs":[]}"#), ("DELETE /servers/gpu-1?", 200, STARTED)]);
     assert_eq!(code(&run(&api.url, &["delete-node", "--name", "gpu-1", "--lost", "--no-wait"], "", false)), 0);
     assert_eq!(api.requests()[1], "DELETE /servers/gpu-1?confirm=gpu-1&lost=true");
+}
+
+#[test]
+fn an_answer_that_is_no_list_does_not_say_that_the_server_is_gone() {
+    for other in ["{}", r#"{"detail":"maintenance"}"#, "null", r#"[{"hosts":[]}]"#] {
+        let api = Api::start(&[
+            ("GET /servers/gpu-1/delete_preflight", 200, r#"{"jobs":[]}"#),
+            ("DELETE /servers/gpu-1?", 200, STARTED),
+            ("GET /servers/ ", 200, other),
+        ]);
+        let output = run(&api.url, &["delete-node", "--name", "gpu-1", "--timeout", "0"], "", false);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(code(&output), 7, "{other}: {told}");
+        assert!(told.contains("not known to be gone") && told.contains("cannot be read"), "{told}");
+    }
+}
+
+#[test]
+fn the_words_of_a_server_cannot_disturb_the_terminal() {
+    let api = Api::start(&[("GET /servers/gpu-1/lock", 409, "{\"detail\":\"no\\u001b]0;x\\u0007 \\u009b2Jway\"}")]);
+    let output = run(&api.url, &["lock", "--name", "gpu-1"], "", false);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("no]0;x 2Jway") && told.chars().all(|c| c == '\n' || !c.is_control()), "{told:?}");
+}
+
+#[test]
+fn what_is_printed_for_people_is_had_as_json_too() {
+    let api = Api::start(&[
+        ("GET /servers/gpu-1/lock", 200, r#"{"name":"gpu-1","locked":true}"#),
+        ("GET /servers/gpu-1/unlock", 200, r#"{"name":"gpu-1","locked":false}"#),
+        ("GET /servers/ ", 200, r#"[{"name":"gpu-1","news":1}]"#),
+    ]);
+    let read = |args: &[&str]| -> serde_json::Value { serde_json::from_str(&stdout(&run(&api.url, args, "", false))).unwrap() };
+    assert_eq!(read(&["lock", "--name", "gpu-1", "-o", "json"])["locked"], true);
+    assert_eq!(read(&["unlock", "--name", "gpu-1", "-o", "json"])["locked"], false);
+    assert_eq!(read(&["local-inventory", "-o", "json"])[0]["news"], 1);
+
+    let stream = "data: {\"timestamp\":\"T\",\"message\":\"waiting\"}\n\n\
+                  data: {\"timestamp\":\"T\",\"message\":\"completed server bootstrapping in 3 seconds!\"}\n\n";
+    for (answer, code_wanted, outcome) in [(stream, 0, "ready"), (&stream[..45], 7, "unfinished")] {
+        let api = Api::start(&[("POST /servers/ ", 200, answer)]);
+        let output = run(&api.url, &[ADD, &["-o", "json"]].concat(), "", false);
+        let lines: Vec<serde_json::Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(code(&output), code_wanted, "{output:?}");
+        assert_eq!(lines[0], serde_json::json!({ "timestamp": "T", "message": "waiting" }));
+        assert_eq!((&lines[lines.len() - 1]["outcome"], &lines[lines.len() - 1]["server"]), (&outcome.into(), &"gpu-1".into()));
+    }
 }
 
 #[test]

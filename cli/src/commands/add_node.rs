@@ -1,7 +1,8 @@
-//! `add-node`: sends what is wanted, shows the stream, and says in the exit code whether the server became ready.
+//! `add-node`: sends what is wanted, shows the stream, and says in the exit code whether the server became ready, failed, or was lost
+//! sight of while the control plane goes on with it.
 
 use crate::{
-    args::{AddNode, Attestation, Cluster, Driver},
+    args::{AddNode, Attestation, Cluster, Driver, Output},
     client::Client,
     failure::{Failure, Kind},
     hotkey::expand,
@@ -12,6 +13,10 @@ use serde_json::{Value, json};
 
 /// What the miner API says last, and only, when all went well.
 const SUCCESS: &str = "completed server bootstrapping in";
+/// How its last line begins when it gave up. The existing miner API has no such mark; its last words tell of a failure otherwise.
+const FAILED: &str = "failed";
+/// What that line says when only the time for one stream was up.
+const TIME_IS_UP: &str = "time is up";
 
 pub(crate) async fn run(args: AddNode) -> Result<(), Failure> {
     let client = Client::new(&args.connection)?;
@@ -31,16 +36,20 @@ pub(crate) async fn run(args: AddNode) -> Result<(), Failure> {
     };
     let mut answer = client.post_stream(&["servers", ""], &body(&args, kubeconfig.as_deref())).await?;
     let mut reader = Reader::default();
-    let mut outcome = Outcome::default();
-    loop {
+    let mut outcome = Outcome { output: args.output, ..Outcome::default() };
+    let cut = loop {
         match answer.chunk().await {
             Ok(Some(chunk)) => reader.feed(&chunk).iter().for_each(|event| outcome.show(event)),
-            Ok(None) => break,
-            Err(error) => return Err(outcome.cut(&client.unreachable(&error))),
+            Ok(None) => break None,
+            Err(error) => break Some(client.unreachable(&error)),
         }
-    }
+    };
     reader.finish().iter().for_each(|event| outcome.show(event));
-    outcome.result(&args.name)
+    let result = outcome.result(&args.name, cut.as_ref());
+    if args.output == Output::Json {
+        output::json(&outcome.summary(&args.name, &result));
+    }
+    result
 }
 
 fn body(args: &AddNode, kubeconfig: Option<&str>) -> Value {
@@ -71,6 +80,7 @@ fn body(args: &AddNode, kubeconfig: Option<&str>) -> Value {
 
 #[derive(Default)]
 struct Outcome {
+    output: Output,
     succeeded: bool,
     last: String,
 }
@@ -79,26 +89,43 @@ impl Outcome {
     fn show(&mut self, event: &Event) {
         self.succeeded |= event.message.contains(SUCCESS);
         event.message.clone_into(&mut self.last);
-        output::progress(&event.timestamp, &event.message);
-    }
-
-    fn cut(&self, failure: &Failure) -> Failure {
-        if self.succeeded {
-            return Failure::general("the connection broke after the end");
+        match self.output {
+            Output::Table => output::progress(&event.timestamp, &event.message),
+            Output::Json => output::json(&json!({ "timestamp": event.timestamp, "message": event.message })),
         }
-        Failure::new(
-            Kind::Unreachable,
-            format!("lost sight of it: {}", failure.text().lines().next().unwrap_or_default().trim_start_matches("error: ")),
-        )
-        .advise("the control plane goes on with it; see: chutes-miner status")
     }
 
-    fn result(&self, name: &str) -> Result<(), Failure> {
+    /// What became of it by the last words; `cut` if the connection broke.
+    fn result(&self, name: &str, cut: Option<&Failure>) -> Result<(), Failure> {
         if self.succeeded {
             return Ok(());
         }
-        let last = if self.last.is_empty() { "nothing was reported" } else { &self.last };
-        Err(Failure::new(Kind::RemoteFailed, format!("{name} did not become ready: {last}")).advise("chutes-miner status"))
+        if self.gave_up() {
+            let what = format!("{name} did not become ready: {}", self.last);
+            return Err(Failure::new(Kind::RemoteFailed, what).advise("chutes-miner status"));
+        }
+        // Without a final word nothing failed: the miner API went away, or its time was up.
+        let (kind, what) = match cut {
+            Some(failure) => (Kind::TimedOut, format!("lost sight of {name}: {}", failure.what())),
+            None if self.last.contains(TIME_IS_UP) => (Kind::Unfinished, format!("{name} is not ready yet: {}", self.last)),
+            None => (Kind::Unfinished, format!("lost sight of {name}: the miner API ended the stream without saying how it went")),
+        };
+        Err(Failure::new(kind, what).advise("the control plane goes on with it; see: chutes-miner status"))
+    }
+
+    fn gave_up(&self) -> bool {
+        let last = self.last.to_lowercase();
+        (last.starts_with(FAILED) || ["fail", "error", "exception"].iter().any(|word| last.contains(word))) && !last.contains(TIME_IS_UP)
+    }
+
+    /// The last document of `-o json`.
+    fn summary(&self, name: &str, result: &Result<(), Failure>) -> Value {
+        let outcome = match result {
+            Ok(()) => "ready",
+            Err(failure) if failure.kind == Kind::RemoteFailed => "failed",
+            Err(_) => "unfinished",
+        };
+        json!({ "server": name, "outcome": outcome, "message": self.last })
     }
 }
 
@@ -137,10 +164,29 @@ mod tests {
     #[test]
     fn only_the_success_marker_is_success() {
         let mut outcome = Outcome::default();
-        assert_eq!(outcome.result("gpu-1").unwrap_err().kind, Kind::RemoteFailed);
+        assert_eq!(outcome.result("gpu-1", None).unwrap_err().kind, Kind::Unfinished, "not a word");
         outcome.show(&Event { timestamp: "t".into(), message: "failed: too slow".into() });
-        assert!(outcome.result("gpu-1").unwrap_err().text().contains("too slow"));
+        let failure = outcome.result("gpu-1", None).unwrap_err();
+        assert_eq!(failure.kind, Kind::RemoteFailed);
+        assert!(failure.text().contains("too slow"));
         outcome.show(&Event { timestamp: "t".into(), message: "completed server bootstrapping in 3.2 seconds!".into() });
-        outcome.result("gpu-1").unwrap();
+        outcome.result("gpu-1", None).unwrap();
+        outcome.result("gpu-1", Some(&Failure::general("reset"))).unwrap();
+    }
+
+    #[test]
+    fn an_end_without_a_final_word_is_no_failure_and_the_end_of_time_is_none_either() {
+        for last in [
+            "waiting: Verified (Pending): the validator works on it",
+            "failed: server bootstrapping did not complete, time is up: Verified is False (Pending). The control plane goes on trying",
+        ] {
+            let outcome = Outcome { last: last.to_owned(), ..Outcome::default() };
+            assert_eq!(outcome.result("gpu-1", None).unwrap_err().kind, Kind::Unfinished, "{last}");
+            assert_eq!(outcome.result("gpu-1", Some(&Failure::general("reset"))).unwrap_err().kind, Kind::TimedOut, "{last}");
+        }
+        for last in ["failed: the server was deleted meanwhile", "Failed to deploy the verifier", "unhandled exception: KeyError"] {
+            let outcome = Outcome { last: last.to_owned(), ..Outcome::default() };
+            assert_eq!(outcome.result("gpu-1", None).unwrap_err().kind, Kind::RemoteFailed, "{last}");
+        }
     }
 }

@@ -41,39 +41,42 @@ async fn wait(client: &Client, name: &str, limit: Duration) -> Result<(), Failur
     let started = Instant::now();
     let mut shown = String::new();
     loop {
-        match client.get(&["servers", ""]).await {
-            Ok(list) => match stage(&list, name) {
-                None => {
-                    output::note(&format!("{name} is gone."));
-                    return Ok(());
-                }
-                Some(stage) if stage != shown => {
+        let blind = match client.get(&["servers", ""]).await.and_then(|list| stage(&list, name)) {
+            Ok(None) => {
+                output::note(&format!("{name} is gone."));
+                return Ok(());
+            }
+            Ok(Some(stage)) => {
+                if stage != shown {
                     output::note(&stage);
                     shown = stage;
                 }
-                Some(_) => {}
-            },
+                String::new()
+            }
             // The miner API may restart meanwhile; only the time limit ends the waiting.
-            Err(failure) if matches!(failure.kind, Kind::Unreachable | Kind::General) => {}
+            Err(failure) if matches!(failure.kind, Kind::Unreachable | Kind::General) => format!(" ({})", failure.what()),
             Err(failure) => return Err(failure),
-        }
+        };
         if started.elapsed() >= limit {
-            return Err(Failure::new(Kind::TimedOut, format!("{name} is not gone after {} s; the deletion goes on", limit.as_secs()))
-                .advise("chutes-miner status; if the machine is dead: chutes-miner delete-node --lost"));
+            let what = format!("{name} is not known to be gone after {} s{blind}; the deletion goes on", limit.as_secs());
+            return Err(Failure::new(Kind::TimedOut, what)
+                .advise("chutes-miner status; if the machine is dead: chutes-miner delete-node --name {name} --lost"));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-/// How far the deletion is; `None` if the server is gone.
-fn stage(list: &Value, name: &str) -> Option<String> {
-    let server = list.as_array()?.iter().find(|server| server["name"] == name)?;
+/// How far the deletion is; `None` if the server is gone. Only a list of servers can say that.
+fn stage(list: &Value, name: &str) -> Result<Option<String>, Failure> {
+    let unreadable = || Failure::general("the list of servers cannot be read: is this URL really that of a miner API?");
+    let servers = list.as_array().filter(|list| list.iter().all(|server| server["name"].is_string())).ok_or_else(unreadable)?;
+    let Some(server) = servers.iter().find(|server| server["name"] == name) else { return Ok(None) };
     let left = server["deployments"].as_array().map_or(0, Vec::len);
     let phase = server["status"].as_str().unwrap_or("unknown");
-    Some(match left {
+    Ok(Some(match left {
         0 => format!("{name} is {phase}: nothing runs any more, de-registering..."),
         left => format!("{name} is {phase}: {left} deployment(s) still to stop..."),
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -84,8 +87,16 @@ mod tests {
     #[test]
     fn the_stage_follows_the_list() {
         let list = json!([{ "name": "gpu-1", "status": "Draining", "deployments": [{}, {}] }]);
-        assert_eq!(stage(&list, "gpu-1").unwrap(), "gpu-1 is Draining: 2 deployment(s) still to stop...");
-        assert_eq!(stage(&list, "gpu-2"), None);
-        assert!(stage(&json!([{ "name": "gpu-1", "status": null }]), "gpu-1").unwrap().contains("de-registering"));
+        assert_eq!(stage(&list, "gpu-1").unwrap().unwrap(), "gpu-1 is Draining: 2 deployment(s) still to stop...");
+        assert_eq!(stage(&list, "gpu-2"), Ok(None));
+        assert_eq!(stage(&json!([]), "gpu-2"), Ok(None));
+        assert!(stage(&json!([{ "name": "gpu-1", "status": null }]), "gpu-1").unwrap().unwrap().contains("de-registering"));
+    }
+
+    #[test]
+    fn only_a_list_of_servers_says_that_one_is_gone() {
+        for other in [json!({}), json!({ "detail": "maintenance" }), json!(null), json!("ok"), json!([{ "nodes": [] }]), json!([1])] {
+            assert!(stage(&other, "gpu-1").is_err(), "{other}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `local-inventory`: the existing views, whose `Server:` and `Hourly Cost` lines scripts search for.
 
 use crate::{
-    args::Inventory,
+    args::{Inventory, Output},
     client::Client,
     failure::Failure,
     output::{self, Table},
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub(crate) async fn run(args: Inventory) -> Result<(), Failure> {
     let list = Client::new(&args.connection)?.get(&["servers", ""]).await?;
-    if args.raw_json && !args.no_raw_json {
+    if args.output == Output::Json || (args.raw_json && !args.no_raw_json) {
         output::json_indented(&list);
     } else {
         output::text(&render(&list, output::width()));

@@ -1,12 +1,20 @@
 //! `lock` and `unlock`.
 
-use crate::{args::OneServer, client::Client, failure::Failure, output};
+use crate::{
+    args::{OneServer, Output},
+    client::Client,
+    failure::Failure,
+    output,
+};
 use serde_json::Value;
 
 pub(crate) async fn run(args: OneServer, lock: bool) -> Result<(), Failure> {
     let client = Client::new(&args.connection)?;
     let server = client.get(&["servers", &args.name, if lock { "lock" } else { "unlock" }]).await?;
-    output::line(&said(&server));
+    match args.output {
+        Output::Table => output::line(&said(&server)),
+        Output::Json => output::json_indented(&server),
+    }
     Ok(())
 }
 

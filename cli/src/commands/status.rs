@@ -15,7 +15,7 @@ pub(crate) async fn run(args: Status) -> Result<(), Failure> {
         output::json_indented(&value);
         return Ok(());
     }
-    let report: Report = serde_json::from_value(value).map_err(|error| {
+    let report: Report = serde_json::from_value(output::harmless(value)).map_err(|error| {
         Failure::general(format!("the report cannot be read: {error}"))
             .advise("-o json shows it as it is; is this command line of another release?")
     })?;

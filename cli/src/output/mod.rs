@@ -29,12 +29,17 @@ pub(crate) fn line(text: &str) {
 
 /// A JSON document in one line.
 pub(crate) fn json(value: &Value) {
-    out(&format!("{value}\n"));
+    out(&format!("{}\n", escaped(&value.to_string())));
 }
 
 /// A JSON document for reading.
 pub(crate) fn json_indented(value: &Value) {
-    out(&format!("{value:#}\n"));
+    out(&format!("{}\n", escaped(&format!("{value:#}"))));
+}
+
+/// JSON escapes of its own accord only the control characters below 32; terminals obey others, too.
+fn escaped(json: &str) -> String {
+    json.chars().map(|c| if c != '\n' && disturbs(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect()
 }
 
 /// A line of progress: the time first, then the message as it came.
@@ -76,7 +81,22 @@ pub(crate) fn width() -> u16 {
 
 /// Without what could disturb a terminal; line ends stay.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
+    text.chars().filter(|c| *c == '\n' || !disturbs(*c)).collect()
+}
+
+/// The same value with every string fit for a terminal.
+pub(crate) fn harmless(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(printable(&text)),
+        Value::Array(list) => list.into_iter().map(harmless).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (printable(&key), harmless(value))).collect(),
+        other => other,
+    }
+}
+
+/// Control characters, and those that turn the direction of what follows.
+fn disturbs(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A length of time in at most two units.
@@ -102,5 +122,9 @@ mod tests {
     #[test]
     fn escapes_are_taken_out_and_line_ends_stay() {
         assert_eq!(printable("a\u{1b}[31m\r\nb\u{9b}c"), "a[31m\nbc");
+        let value = serde_json::json!({ "a": "x\u{9b}2J\u{7f}\u{202e}y\u{1b}" });
+        let text = escaped(&format!("{value:#}"));
+        assert!(text.chars().all(|c| c == '\n' || !disturbs(c)), "{text:?}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value, "it says the same");
     }
 }
