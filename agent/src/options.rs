@@ -11,15 +11,15 @@ use workload::NodeProfile;
 #[command(version, about)]
 pub struct Options {
     /// The name of the Kubernetes node this runs on, as `kubectl get nodes` shows it.
-    #[arg(long, env = "NODE_NAME")]
+    #[arg(long, value_name = "NAME", env = "NODE_NAME")]
     pub node_name: String,
 
     /// Kubeconfig of the cluster that runs the server's pods. Without it the service account of the agent's own pod is used.
-    #[arg(long, env = "NODE_KUBECONFIG")]
+    #[arg(long, value_name = "FILE", env = "NODE_KUBECONFIG")]
     pub node_kubeconfig: Option<PathBuf>,
 
     /// The miner's hotkey address. Only orders signed by this hotkey are followed.
-    #[arg(long, env = "MINER_HOTKEY_SS58")]
+    #[arg(long, value_name = "SS58", env = "MINER_HOTKEY_SS58")]
     pub miner: Ss58,
 
     /// Public address of the server, which the validator reaches instances at.
@@ -27,47 +27,48 @@ pub struct Options {
     pub address: Option<String>,
 
     /// Folder for the node key and what must survive a restart. Without what is in it the server must be added again.
-    #[arg(long, env = "STATE_DIR", default_value = "/var/lib/gepetto-agent")]
+    #[arg(long, value_name = "FOLDER", env = "STATE_DIR", default_value = "/var/lib/gepetto-agent")]
     pub state_dir: PathBuf,
 
     /// The GPU driver's `libnvidia-ml.so.1`, if the system's loader does not find it.
-    #[arg(long, env = "NVML_LIBRARY")]
+    #[arg(long, value_name = "FILE", env = "NVML_LIBRARY")]
     pub nvml_library: Option<PathBuf>,
 
     /// Where the miner API reaches the agent: plain HTTP, signed requests, no secrets.
-    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:32000")]
+    #[arg(long, value_name = "ADDRESS", env = "LISTEN", default_value = "0.0.0.0:32000")]
     pub listen: SocketAddr,
 
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
-    #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:32001")]
+    #[arg(long, value_name = "ADDRESS", env = "ADMIN_LISTEN", default_value = "127.0.0.1:32001")]
     pub admin_listen: SocketAddr,
+
+    /// Seconds between two looks at the GPUs.
+    #[arg(long, value_name = "SECONDS", env = "INVENTORY_INTERVAL_S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub inventory_interval_s: u64,
 
     /// How pods of chutes differ here from what is usual.
     #[command(flatten)]
     pub pods: PodOptions,
-
-    /// Seconds between two looks at the GPUs.
-    #[arg(long, env = "INVENTORY_INTERVAL_S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
-    pub inventory_interval_s: u64,
 }
 
 /// How pods of chutes differ here from what is usual.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Pods of chutes")]
 pub struct PodOptions {
     /// Runtime class that gives containers their GPUs (usually nvidia).
-    #[arg(long, env = "RUNTIME_CLASS")]
+    #[arg(long, value_name = "NAME", env = "RUNTIME_CLASS")]
     pub runtime_class: Option<String>,
 
     /// Directory of the node that holds the model cache (usually /var/snap/cache).
-    #[arg(long, env = "CACHE_ROOT")]
+    #[arg(long, value_name = "FOLDER", env = "CACHE_ROOT")]
     pub cache_root: Option<String>,
 
     /// Image that evicts old models before a chute starts.
-    #[arg(long, env = "CACHE_CLEANER_IMAGE")]
+    #[arg(long, value_name = "IMAGE", env = "CACHE_CLEANER_IMAGE")]
     pub cleaner_image: Option<String>,
 
     /// When images of chutes are pulled: Always, IfNotPresent or Never (usually Always).
-    #[arg(long, env = "IMAGE_PULL_POLICY", value_parser = ["Always", "IfNotPresent", "Never"])]
+    #[arg(long, value_name = "POLICY", env = "IMAGE_PULL_POLICY", value_parser = ["Always", "IfNotPresent", "Never"])]
     pub image_pull_policy: Option<String>,
 }
 

@@ -2,18 +2,18 @@
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unauthorised, 5 remote work failed,\n\
-    6 declined, 7 timed out (work goes on), 8 unreachable, 130 interrupted.\n\
-    --compat-exit or CHUTES_COMPAT=0.7 gives the codes of the existing command line.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unauthorised,\n\
+    5 remote work failed, 6 declined, 7 timed out (work goes on), 8 unreachable,\n\
+    130 interrupted. CHUTES_COMPAT=0.7 does what --compat-exit does.";
 
 /// Manage the GPU servers of a miner.
 #[derive(Debug, Parser)]
-#[command(name = "chutes-miner", version, about = "Manage the GPU servers of a miner", args_override_self = true, after_long_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "chutes-miner", version, about = "Manage the GPU servers of a miner", args_override_self = true, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// Exit with the codes of the existing command line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub(crate) compat_exit: bool,
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Command {
 
 /// How to reach the miner API, and as whom.
 #[derive(Clone, Debug, ClapArgs)]
-#[command(args_override_self = true)]
+#[command(args_override_self = true, next_help_heading = "Miner API")]
 pub(crate) struct Connection {
     /// The hotkey file (JSON, as wallets write it)
     #[arg(long, env = "HOTKEY", value_name = "FILE", default_value = "", hide_default_value = true)]
@@ -59,11 +59,12 @@ pub(crate) struct Connection {
 #[command(
     args_override_self = true,
     override_usage = "chutes-miner add-node --name NAME --validator SS58 --hourly-cost USD\n           --gpu-short-ref REF --agent-api URL [OPTIONS]",
-    after_long_help = "Examples:\n  chutes-miner add-node --name gpu-1 --validator 5Dt7HZ7Zpw4DppPxFM7Ke3Cm7sDAWhsZXmM5ZAmE7dSVJbcQ \\\n    \
-        --hourly-cost 2.10 --gpu-short-ref h100_sxm --agent-api http://203.0.113.7:32000\n\n  \
-        A sealed worker, driven over its kubeconfig:\n  chutes-miner add-node --name tee-1 --validator 5Dt7... --hourly-cost 3.50 --gpu-short-ref h200 \\\n    \
-        --driver remote --kubeconfig-file tee-1.yaml --gpu-count 8 --address 203.0.113.8\n\n\
-        Interrupting it harms nothing: the control plane goes on, chutes-miner status shows how far it is."
+    after_help = "Examples:\n  chutes-miner add-node --name gpu-1 --gpu-short-ref h100_sxm --hourly-cost 2.10 \\\n    \
+        --validator 5Dt7HZ7Zpw4DppPxFM7Ke3Cm7sDAWhsZXmM5ZAmE7dSVJbcQ \\\n    --agent-api http://203.0.113.7:32000\n\n\
+        A sealed worker, driven over its kubeconfig:\n  chutes-miner add-node --name tee-1 --gpu-short-ref h200 --hourly-cost 3.50 \\\n    \
+        --validator 5Dt7HZ7Zpw4DppPxFM7Ke3Cm7sDAWhsZXmM5ZAmE7dSVJbcQ --gpu-count 8 \\\n    \
+        --driver remote --kubeconfig-file tee-1.yaml --address 203.0.113.8\n\n\
+        Interrupting it harms nothing: the control plane goes on, and\nchutes-miner status shows how far it is."
 )]
 pub(crate) struct AddNode {
     /// The server's name
@@ -131,7 +132,7 @@ pub(crate) enum Cluster {
 #[derive(Debug, ClapArgs)]
 #[command(
     args_override_self = true,
-    after_long_help = "Examples:\n  chutes-miner delete-node --name gpu-1\n  chutes-miner delete-node --name gpu-1 --yes --no-wait\n\n\
+    after_help = "Examples:\n  chutes-miner delete-node --name gpu-1\n  chutes-miner delete-node --name gpu-1 --yes --no-wait\n\n\
         A machine that will never come back:\n  chutes-miner delete-node --name gpu-1 --lost"
 )]
 pub(crate) struct DeleteNode {
@@ -171,7 +172,7 @@ pub(crate) struct OneServer {
 #[derive(Debug, ClapArgs)]
 #[command(
     args_override_self = true,
-    after_long_help = "Examples:\n  chutes-miner status\n  chutes-miner status -o json | jq '.problems[].what'"
+    after_help = "Examples:\n  chutes-miner status\n  chutes-miner status -o json | jq '.problems[].what'"
 )]
 pub(crate) struct Status {
     /// How to print it

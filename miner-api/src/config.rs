@@ -6,46 +6,50 @@ use url::Url;
 
 /// The miner API: people, nodes and validators talk to this.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(
+    version,
+    about,
+    override_usage = "miner-api --database-url <URL> --redis-url <URL> --hotkey-file <FILE>\n                 --public-url <URL> --state-dir <FOLDER> [OPTIONS]"
+)]
 pub struct Args {
     /// Kubeconfig of the control cluster; the pod's own account if absent.
-    #[arg(long, env = "KUBECONFIG")]
+    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
     /// Postgres, such as postgres://miner:password@127.0.0.1/chutes.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
     /// Redis for wake-ups, such as redis://127.0.0.1:6379/0.
-    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
     /// The wallet's hotkey file (JSON, mode 0600).
-    #[arg(long, env = "HOTKEY_FILE")]
+    #[arg(long, value_name = "FILE", env = "HOTKEY_FILE")]
     pub hotkey_file: PathBuf,
     /// Plain HTTP, for the official command line on this machine. Never answers with a secret.
-    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:32000")]
+    #[arg(long, value_name = "ADDRESS", env = "LISTEN", default_value = "127.0.0.1:32000")]
     pub listen: SocketAddr,
     /// TLS, for agents and command lines elsewhere.
-    #[arg(long, env = "LISTEN_TLS", default_value = "0.0.0.0:32443")]
+    #[arg(long, value_name = "ADDRESS", env = "LISTEN_TLS", default_value = "0.0.0.0:32443")]
     pub listen_tls: SocketAddr,
     /// Health, readiness and metrics, for the cluster's own network.
-    #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:32080")]
+    #[arg(long, value_name = "ADDRESS", env = "ADMIN_LISTEN", default_value = "127.0.0.1:32080")]
     pub admin_listen: SocketAddr,
     /// This API over TLS as agents reach it, such as https://203.0.113.1:32443.
-    #[arg(long, env = "PUBLIC_URL")]
+    #[arg(long, value_name = "URL", env = "PUBLIC_URL")]
     pub public_url: Url,
     /// Further DNS names or addresses for the TLS certificate.
-    #[arg(long, env = "TLS_NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", env = "TLS_NAMES", value_delimiter = ',')]
     pub tls_names: Vec<String>,
     /// The control cluster's API server as agents reach it; as in the kubeconfig if absent.
-    #[arg(long, env = "API_SERVER_URL")]
+    #[arg(long, value_name = "URL", env = "API_SERVER_URL")]
     pub api_server_url: Option<Url>,
     /// PEM file of that API server's certificate authority; as in the kubeconfig if absent.
-    #[arg(long, env = "API_SERVER_CA")]
+    #[arg(long, value_name = "FILE", env = "API_SERVER_CA")]
     pub api_server_ca: Option<PathBuf>,
     /// Where the certificate authority is kept. Losing it means enrolling every agent again.
-    #[arg(long, env = "STATE_DIR")]
+    #[arg(long, value_name = "FOLDER", env = "STATE_DIR")]
     pub state_dir: PathBuf,
     /// Seconds between two chute lists of a validator.
-    #[arg(long, env = "LIST_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..=3600))]
+    #[arg(long, value_name = "SECONDS", env = "LIST_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..=3600))]
     pub list_seconds: u64,
     /// The subnet; only 64 is known.
     #[arg(long, env = "NETUID", default_value_t = 64)]

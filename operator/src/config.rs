@@ -12,34 +12,34 @@ use controllers::Timing;
 /// Reconciles the fleet: places chutes on GPUs, starts and stops them, proves servers, keeps the books. Several replicas may
 /// run; one leads.
 #[derive(Debug, Parser)]
-#[command(name = "operator", version)]
+#[command(name = "operator", version, override_usage = "operator --database-url <URL> --hotkey-file <FILE> [OPTIONS]")]
 pub(crate) struct Config {
     /// Kubeconfig of the control cluster; without it the pod's service account is used.
-    #[arg(long, env = "KUBECONFIG")]
+    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Postgres, as `postgres://user:password@host/database`.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: String,
     /// Redis, as `redis://host`. Only wakes; may be away.
-    #[arg(long, env = "REDIS_URL", hide_env_values = true, default_value = "redis://127.0.0.1:6379")]
+    #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true, default_value = "redis://127.0.0.1:6379")]
     pub(crate) redis_url: String,
     /// The miner's hotkey file (JSON with ss58Address and secretSeed); readable by this user only.
-    #[arg(long, env = "HOTKEY_FILE")]
+    #[arg(long, value_name = "FILE", env = "HOTKEY_FILE")]
     pub(crate) hotkey_file: PathBuf,
     /// The name of this replica; the host's name if absent.
-    #[arg(long, env = "IDENTITY")]
+    #[arg(long, value_name = "NAME", env = "IDENTITY")]
     pub(crate) identity: Option<String>,
     /// Where /healthz, /readyz and /metrics are served.
-    #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDRESS", env = "ADMIN_LISTEN", default_value = "127.0.0.1:0")]
     pub(crate) admin_listen: SocketAddr,
     /// A registry (`host[:port]`) to pull images from in place of the validators' own.
-    #[arg(long, env = "REGISTRY_OVERRIDE")]
+    #[arg(long, value_name = "REGISTRY", env = "REGISTRY_OVERRIDE")]
     pub(crate) registry_override: Option<String>,
     /// How long the leader's lease is respected without renewal.
-    #[arg(long, env = "LEASE", default_value = "15s")]
+    #[arg(long, value_name = "TIME", env = "LEASE", default_value = "15s")]
     pub(crate) lease: Span,
     /// How often the lease is renewed.
-    #[arg(long, env = "LEASE_RENEW", default_value = "5s")]
+    #[arg(long, value_name = "TIME", env = "LEASE_RENEW", default_value = "5s")]
     pub(crate) lease_renew: Span,
     /// Intervals and deadlines.
     #[command(flatten)]
@@ -48,51 +48,52 @@ pub(crate) struct Config {
 
 /// Intervals and deadlines. The defaults are meant for fleets; shorter ones for tests.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Intervals and deadlines (such as 250ms, 10s, 5m, 2h; also as variables, such as PLAN_INTERVAL=10s)")]
 pub(crate) struct TimingArgs {
     /// Between two plans, if nothing wakes the planner.
-    #[arg(long, env = "PLAN_INTERVAL", default_value = "10s")]
+    #[arg(long, env = "PLAN_INTERVAL", hide_env = true, value_name = "TIME", default_value = "10s")]
     plan_interval: Span,
     /// Between two looks at the validator's instances, GPUs and inventory.
-    #[arg(long, env = "POLL_INTERVAL", default_value = "15s")]
+    #[arg(long, env = "POLL_INTERVAL", hide_env = true, value_name = "TIME", default_value = "15s")]
     poll_interval: Span,
     /// Between two looks at the validator's chutes.
-    #[arg(long, env = "CHUTES_POLL_INTERVAL", default_value = "30s")]
+    #[arg(long, env = "CHUTES_POLL_INTERVAL", hide_env = true, value_name = "TIME", default_value = "30s")]
     chutes_poll_interval: Span,
     /// A list older than this is no ground for a decision.
-    #[arg(long, env = "OLDEST_LIST", default_value = "90s")]
+    #[arg(long, env = "OLDEST_LIST", hide_env = true, value_name = "TIME", default_value = "90s")]
     oldest_list: Span,
     /// Lists that lack most of our instances, of chutes still on offer, are believed once they agreed for so long.
-    #[arg(long, env = "LANDSLIDE", default_value = "10m")]
+    #[arg(long, env = "LANDSLIDE", hide_env = true, value_name = "TIME", default_value = "10m")]
     landslide: Span,
     /// A watch silent for longer is no ground for a decision; API servers speak about every minute.
-    #[arg(long, env = "OLDEST_WATCH", default_value = "4m")]
+    #[arg(long, env = "OLDEST_WATCH", hide_env = true, value_name = "TIME", default_value = "4m")]
     oldest_watch: Span,
     /// An agent whose heartbeat is older is silent.
-    #[arg(long, env = "HEARTBEAT", default_value = "40s")]
+    #[arg(long, env = "HEARTBEAT", hide_env = true, value_name = "TIME", default_value = "40s")]
     heartbeat: Span,
     /// Deadline for a launch token.
-    #[arg(long, env = "GRANT_DEADLINE", default_value = "5m")]
+    #[arg(long, env = "GRANT_DEADLINE", hide_env = true, value_name = "TIME", default_value = "5m")]
     grant_deadline: Span,
     /// Deadline from the launch token until the validator knows the instance.
-    #[arg(long, env = "START_DEADLINE", default_value = "30m")]
+    #[arg(long, env = "START_DEADLINE", hide_env = true, value_name = "TIME", default_value = "30m")]
     start_deadline: Span,
     /// Deadline from then until the validator verified it.
-    #[arg(long, env = "VERIFY_DEADLINE", default_value = "210m")]
+    #[arg(long, env = "VERIFY_DEADLINE", hide_env = true, value_name = "TIME", default_value = "210m")]
     verify_deadline: Span,
     /// Deadline from the validator's first knowledge until it is paid.
-    #[arg(long, env = "ACTIVATE_DEADLINE", default_value = "210m")]
+    #[arg(long, env = "ACTIVATE_DEADLINE", hide_env = true, value_name = "TIME", default_value = "210m")]
     activate_deadline: Span,
     /// How long an ended ChuteDeployment is kept.
-    #[arg(long, env = "RETENTION", default_value = "60s")]
+    #[arg(long, env = "RETENTION", hide_env = true, value_name = "TIME", default_value = "60s")]
     retention: Span,
     /// Deadline for the proof of advertised GPUs.
-    #[arg(long, env = "PROOF_DEADLINE", default_value = "15m")]
+    #[arg(long, env = "PROOF_DEADLINE", hide_env = true, value_name = "TIME", default_value = "15m")]
     proof_deadline: Span,
     /// Pause before refused GPUs are advertised again.
-    #[arg(long, env = "READVERTISE", default_value = "5m")]
+    #[arg(long, env = "READVERTISE", hide_env = true, value_name = "TIME", default_value = "5m")]
     readvertise: Span,
     /// How often a server's saga looks again.
-    #[arg(long, env = "RECHECK_INTERVAL", default_value = "15s")]
+    #[arg(long, env = "RECHECK_INTERVAL", hide_env = true, value_name = "TIME", default_value = "15s")]
     recheck_interval: Span,
 }
 

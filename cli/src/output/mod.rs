@@ -99,6 +99,22 @@ fn disturbs(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Text broken between words to fit `width` columns; further lines start with `indent` blanks, and a longer word stands whole.
+pub(crate) fn wrapped(text: &str, width: u16, indent: usize) -> String {
+    let (mut lines, mut column) = (String::new(), 0);
+    for word in text.split_inclusive(' ') {
+        if column > indent && column + word.trim_end().chars().count() > usize::from(width) {
+            lines.truncate(lines.trim_end().len());
+            lines.push('\n');
+            lines.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        }
+        lines.push_str(word);
+        column += word.chars().count();
+    }
+    lines
+}
+
 /// A length of time in at most two units.
 pub(crate) fn span(seconds: i64) -> String {
     match seconds.max(0) {
@@ -117,6 +133,13 @@ mod tests {
     fn spans_are_short() {
         let spans = [-5, 59, 60, 3599, 3600, 90_000].map(span);
         assert_eq!(spans, ["0s", "59s", "1m", "59m", "1h0m", "1d1h"]);
+    }
+
+    #[test]
+    fn long_lines_are_broken_between_words() {
+        assert_eq!(wrapped("  one two three", 9, 4), "  one two\n    three");
+        assert_eq!(wrapped("https://a.very.long/address it", 10, 2), "https://a.very.long/address\n  it");
+        assert_eq!(wrapped("fits", 10, 2), "fits");
     }
 
     #[test]
