@@ -5,7 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cluster::controller::Stats;
 use gepetto::Plan;
-use service::metrics::{Counters, Gauge, Gauges, Registry, counted_elsewhere, measured_elsewhere, result};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use service::metrics::{Counters, Gauge, Gauges, Registry, result};
 
 use crate::context::Watches;
 
@@ -33,24 +38,7 @@ impl Metrics {
         registry.register("deployment_moves", "Moves of deployments, by phase and reason", metrics.moves.clone());
         registry.register("launch_refusals", "Launch tokens not granted, by kind", metrics.refusals.clone());
         registry.register("operator_leading", "1 while this replica leads", metrics.leading.clone());
-        type Read = fn(&Stats) -> u64;
-        let counters: [(&'static str, &'static str, Read); 2] = [
-            ("reconciles", "Reconciles by controller", Stats::reconciles),
-            ("reconcile_failures", "Failed reconciles by controller", Stats::failures),
-        ];
-        for (name, help, read) in counters {
-            let controllers = Arc::clone(&metrics.controllers);
-            counted_elsewhere(registry, name, help, "controller", move || {
-                let controllers = controllers.lock().unwrap_or_else(PoisonError::into_inner);
-                controllers.iter().map(|(name, stats)| ((*name).to_owned(), read(stats))).collect()
-            });
-        }
-        let watches = Arc::clone(&metrics.watches);
-        measured_elsewhere(registry, "watch_age_seconds", "Time since a watch was last heard of", "watch", move || {
-            let watches = watches.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let all = watches.iter().flat_map(Watches::freshness);
-            all.map(|freshness| (freshness.name().to_owned(), freshness.age().as_secs_f64())).collect()
-        });
+        registry.register_collector(Box::new(Looks { metrics: metrics.clone() }));
         metrics
     }
 
@@ -92,5 +80,40 @@ impl Metrics {
         for (reason, count) in plan.idle_by_reason() {
             self.idle.get_or_create(&[("reason", reason.code().to_owned())]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+    }
+}
+
+/// What others count, read when asked.
+struct Looks {
+    metrics: Metrics,
+}
+
+impl std::fmt::Debug for Looks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Looks")
+    }
+}
+
+impl Collector for Looks {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let controllers = self.metrics.controllers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        type Read = fn(&Stats) -> u64;
+        let counters: [(&str, &str, Read); 2] = [
+            ("reconciles", "Reconciles by controller", Stats::reconciles),
+            ("reconcile_failures", "Failed reconciles by controller", Stats::failures),
+        ];
+        for (name, help, read) in counters {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (controller, stats) in &controllers {
+                ConstCounter::new(read(stats)).encode(family.encode_family(&[("controller", *controller)])?)?;
+            }
+        }
+        let Some(watches) = self.metrics.watches.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return Ok(()) };
+        let help = "Time since a watch was last heard of";
+        let mut family = encoder.encode_descriptor("watch_age_seconds", help, None, MetricType::Gauge)?;
+        for freshness in watches.freshness() {
+            ConstGauge::new(freshness.age().as_secs_f64()).encode(family.encode_family(&[("watch", freshness.name())])?)?;
+        }
+        Ok(())
     }
 }
