@@ -12,6 +12,7 @@ pub mod error;
 pub mod events;
 pub mod heartbeat;
 pub mod leader;
+pub mod quantity;
 pub mod watch;
 
 #[cfg(test)]

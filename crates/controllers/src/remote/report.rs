@@ -1,8 +1,8 @@
 //! What is reported of a remote server, from its Kubernetes node and its devices. Pure.
 
+use cluster::quantity::{whole, whole_gib};
 use crd::gpu_server::{Capacity, GpuHealth, Reported, ReportedGpu, Versions};
 use k8s_openapi::api::core::v1::Node;
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
 use protocol::device::DeviceInfo;
 
@@ -16,8 +16,8 @@ pub(super) fn report(node: &Node, devices: Option<&[DeviceInfo]>, vm: Option<Str
         gpus,
         capacity: node.status.as_ref().and_then(|status| status.allocatable.as_ref()).map(|all| Capacity {
             cpu: whole(all.get("cpu")),
-            memory_gib: gib(all.get("memory")),
-            disk_gib: gib(all.get("ephemeral-storage")),
+            memory_gib: whole_gib(all.get("memory")),
+            disk_gib: whole_gib(all.get("ephemeral-storage")),
         }),
         versions: Some(Versions {
             agent: None,
@@ -40,7 +40,6 @@ fn gpus(devices: &[DeviceInfo], before: &Reported) -> Vec<ReportedGpu> {
 }
 
 fn gpu(index: usize, device: &DeviceInfo) -> ReportedGpu {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let clock_mhz = (device.clock_rate / 1000.0).clamp(0.0, 100_000.0) as u32;
     ReportedGpu {
         uuid: device.uuid.clone(),
@@ -55,42 +54,6 @@ fn gpu(index: usize, device: &DeviceInfo) -> ReportedGpu {
         health: GpuHealth::Ok,
         detail: None,
     }
-}
-
-/// Whole units of a quantity, rounded down.
-fn whole(quantity: Option<&Quantity>) -> u32 {
-    let value = quantity.and_then(|quantity| parse(&quantity.0)).unwrap_or(0.0);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let whole = value.clamp(0.0, f64::from(u32::MAX)) as u32;
-    whole
-}
-
-/// GiB of a quantity of bytes, rounded down.
-fn gib(quantity: Option<&Quantity>) -> u32 {
-    let bytes = quantity.and_then(|quantity| parse(&quantity.0)).unwrap_or(0.0);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let gib = (bytes / f64::from(1 << 30)).clamp(0.0, f64::from(u32::MAX)) as u32;
-    gib
-}
-
-/// The suffixes of Kubernetes' quantities.
-fn parse(text: &str) -> Option<f64> {
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(end);
-    let factor = match suffix {
-        "" => 1.0,
-        "m" => 0.001,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "Ki" => 1024.0,
-        "Mi" => 1_048_576.0,
-        "Gi" => 1_073_741_824.0,
-        "Ti" => 1_099_511_627_776.0,
-        _ => return None,
-    };
-    Some(number.parse::<f64>().ok()? * factor)
 }
 
 #[cfg(test)]
