@@ -1,28 +1,10 @@
+use super::super::fixture::h100;
 use super::*;
 use crd::gpu_server::Capacity;
 
-fn gpu(index: u32, health: Health) -> GpuReading {
-    GpuReading {
-        facts: GpuFacts {
-            uuid: format!("{index:032x}").parse().unwrap(),
-            index,
-            name: "NVIDIA H100 80GB HBM3".to_owned(),
-            memory_bytes: 85_520_809_984,
-            major: Some(9),
-            minor: Some(0),
-            processors: Some(132),
-            clock_mhz: Some(1980),
-            ecc: Some(true),
-        },
-        health,
-        detail: (health != Health::Ok).then(|| "a reason".to_owned()),
-        live: Some(gpu::Live { temperature_c: Some(40), ..gpu::Live::default() }),
-    }
-}
-
 fn reading(healths: &[Health]) -> Reading {
     Reading {
-        gpus: (0u32..).zip(healths).map(|(index, health)| gpu(index, *health)).collect(),
+        gpus: (0u32..).zip(healths).map(|(index, health)| h100(index, *health, 40)).collect(),
         driver: Driver::Answers("570.1".to_owned()),
     }
 }
@@ -87,5 +69,5 @@ fn after_our_memory_was_wiped_the_last_report_is_the_memory() {
     let now = reading(&[Health::Ok]);
     assert_eq!(Composer::default().compose(Some(&last), &now, None), last);
     let recalled = seen(&last, &now);
-    assert_eq!(recalled.gpus(), [gpu(1, Health::Ok).facts]);
+    assert_eq!(recalled.gpus(), [h100(1, Health::Ok, 40).facts]);
 }

@@ -1,6 +1,7 @@
+use super::super::fixture::h100;
 use super::*;
 use crd::gpu_server::GpuHealth;
-use gpu::{Driver, GpuFacts, GpuReading, Health};
+use gpu::{Driver, Health};
 use kube::client::Body;
 use serde_json::Value;
 use std::convert::Infallible;
@@ -56,23 +57,7 @@ impl ApiServer {
 }
 
 fn reading(health: Health, degrees: u32) -> Option<Reading> {
-    let gpu = |index: u32, health| GpuReading {
-        facts: GpuFacts {
-            uuid: format!("{index:032x}").parse().unwrap(),
-            index,
-            name: "NVIDIA H100 80GB HBM3".to_owned(),
-            memory_bytes: 85_520_809_984,
-            major: Some(9),
-            minor: Some(0),
-            processors: Some(132),
-            clock_mhz: Some(1980),
-            ecc: Some(true),
-        },
-        health,
-        detail: None,
-        live: Some(gpu::Live { temperature_c: Some(degrees), ..gpu::Live::default() }),
-    };
-    Some(Reading { gpus: vec![gpu(0, Health::Ok), gpu(1, health)], driver: Driver::Answers("570.1".to_owned()) })
+    Some(Reading { gpus: vec![h100(0, Health::Ok, degrees), h100(1, health, degrees)], driver: Driver::Answers("570.1".to_owned()) })
 }
 
 struct Reporting {

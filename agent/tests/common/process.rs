@@ -1,13 +1,11 @@
 //! The agent's process, and its GPU driver.
 
+use fake_nvml::built_library;
 use kubelab::Lab;
 use protocol::ids::Ss58;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-
-// Only so that the library is built; it is loaded by its path.
-use fake_nvml as _;
 
 /// A driver's library of its own, with a profile beside it.
 pub(crate) struct Driver {
@@ -33,21 +31,6 @@ impl Driver {
         std::fs::write(&draft, profile).unwrap();
         std::fs::rename(draft, self.folder.join("profile.json")).unwrap();
     }
-}
-
-/// Where cargo put the library: beside the test binaries, since it is a dependency of theirs.
-fn built_library() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let mut found: Vec<PathBuf> = std::fs::read_dir(test.parent().unwrap())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.starts_with("libfake_nvml") && name.ends_with(".so")
-        })
-        .collect();
-    found.sort_by_key(|path| std::fs::metadata(path).unwrap().modified().unwrap());
-    found.pop().expect("cargo builds the library of a dev-dependency")
 }
 
 /// A running agent. Dropping it kills it, as a power cut would.

@@ -180,6 +180,14 @@ impl Phase {
     }
 }
 
+impl ChuteDeployment {
+    /// Whether it ended and nothing more will happen.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.status.as_ref().and_then(|status| status.phase).is_some_and(Phase::is_terminal)
+    }
+}
+
 /// What was seen of the deployment.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,10 +3,8 @@
 //! Types, schemas, rules and examples only: nothing here talks to an API server. `crds/*.yaml` is generated from these types.
 //! A spec is what somebody wants, a status what somebody saw; each field has one writer, named in its description.
 
-// The schema derive wraps each type into a function of its own, where `pub` reaches nobody.
-#![allow(unreachable_pub)]
-// Two print columns of one type look alike to it.
-#![allow(clippy::duplicated_attributes)]
+#![allow(unreachable_pub, reason = "the schema derive wraps each type into a function of its own, where `pub` reaches nobody")]
+#![allow(clippy::duplicated_attributes, reason = "two print columns of one type look alike to it")]
 
 pub mod annotations;
 pub mod chute;

@@ -16,6 +16,9 @@
 pub mod device;
 pub mod health;
 mod out;
+mod place;
 pub mod profile;
 mod source;
 pub mod system;
+
+pub use place::built_library;

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use fake_nvml::built_library;
 use gpu::{Driver, Health, Inventory, Reading};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-// Only so that the library is built; it is loaded by its path.
-use fake_nvml as _;
 
 const H100: &str = include_str!("../../fake-nvml/profiles/8xh100.json");
 const T4: &str = include_str!("../../fake-nvml/profiles/1xt4.json");
@@ -48,22 +46,6 @@ impl Server {
     fn inventory(&self) -> Inventory {
         Inventory::open(Some(&self.library()))
     }
-}
-
-/// Where cargo put the library: beside the test binaries, since it is a dependency of theirs.
-fn built_library() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().unwrap();
-    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.starts_with("libfake_nvml") && name.ends_with(".so")
-        })
-        .collect();
-    found.sort_by_key(|path| std::fs::metadata(path).unwrap().modified().unwrap());
-    found.pop().expect("cargo builds the library of a dev-dependency")
 }
 
 fn healths(reading: &Reading) -> Vec<Health> {

@@ -37,7 +37,8 @@ pub fn server(server: &GpuServer, view: &View, now: Timestamp) -> Value {
     let id = server_id(server);
     let status = server.status.clone().unwrap_or_default();
     let reported = status.reported.unwrap_or_default();
-    let own: Vec<&Arc<ChuteDeployment>> = view.deployments.iter().filter(|one| one.spec.server.as_str() == name && alive(one)).collect();
+    let own: Vec<&Arc<ChuteDeployment>> =
+        view.deployments.iter().filter(|one| one.spec.server.as_str() == name && !one.is_over()).collect();
     let gpus: Vec<Value> = reported.gpus.iter().map(|one| gpu::gpu(one, server, id, &own)).collect();
     let gpu_count = if gpus.is_empty() { usize::from(server.spec.gpu_count) } else { gpus.len() };
     json!({
@@ -65,10 +66,6 @@ pub fn server(server: &GpuServer, view: &View, now: Timestamp) -> Value {
         "why_idle": status.why_idle,
         "health": status.health,
     })
-}
-
-fn alive(deployment: &ChuteDeployment) -> bool {
-    !deployment.status.as_ref().and_then(|status| status.phase).is_some_and(crd::chute_deployment::Phase::is_terminal)
 }
 
 /// The existing miner's share of cores: two kept for the node, at most four a GPU.

@@ -1,6 +1,5 @@
 //! Deployments by phase.
 
-use super::servers::alive;
 use crate::{ports::fleet::View, rows::wire};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -45,7 +44,7 @@ pub(super) fn of(view: &View, now: Timestamp) -> Deployments {
         let status = one.status.clone().unwrap_or_default();
         let phase = status.phase.map_or_else(|| "New".to_owned(), |phase| phase.to_string());
         *by_phase.entry(phase.clone()).or_insert(0) += 1;
-        if !alive(one) {
+        if one.is_over() {
             continue;
         }
         let since = status.reached.iter().find(|reached| Some(reached.phase) == status.phase).map(|reached| reached.at.0);

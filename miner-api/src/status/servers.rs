@@ -2,8 +2,7 @@
 
 use crate::ports::fleet::View;
 use crd::{
-    ChuteDeployment, GpuServer,
-    chute_deployment::Phase,
+    GpuServer,
     gpu_server::{GpuHealth, ReportedGpu, ServerPhase},
 };
 use jiff::Timestamp;
@@ -52,7 +51,7 @@ pub(super) fn lines(view: &View, idle_now: &BTreeMap<String, String>, now: Times
 fn line(server: &GpuServer, view: &View, idle_now: &BTreeMap<String, String>, now: Timestamp) -> ServerLine {
     let name = server.metadata.name.clone().unwrap_or_default();
     let held: BTreeSet<&GpuUuid> =
-        view.deployments.iter().filter(|one| one.spec.server.as_str() == name && alive(one)).flat_map(|one| &one.spec.gpus).collect();
+        view.deployments.iter().filter(|one| one.spec.server.as_str() == name && !one.is_over()).flat_map(|one| &one.spec.gpus).collect();
     let status = server.status.clone().unwrap_or_default();
     let reported = status.reported.map(|reported| reported.gpus).unwrap_or_default();
     let holds = server
@@ -96,8 +95,4 @@ fn why(server: &GpuServer, gpu: &ReportedGpu, idle_now: &BTreeMap<String, String
         return "ServerNotReady".to_owned();
     }
     idle_now.get(gpu.uuid.as_str()).cloned().or(status.why_idle).unwrap_or_else(|| "NotPlannedYet".to_owned())
-}
-
-pub(super) fn alive(deployment: &ChuteDeployment) -> bool {
-    !deployment.status.as_ref().and_then(|status| status.phase).is_some_and(Phase::is_terminal)
 }

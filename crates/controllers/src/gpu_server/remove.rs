@@ -59,8 +59,7 @@ pub(super) async fn reconcile(ctx: &Context, server: &GpuServer, name: &ServerNa
 
 fn deployments(ctx: &Context, name: &ServerName) -> Vec<Arc<ChuteDeployment>> {
     let all = ctx.watches.deployments.all();
-    let over = |object: &ChuteDeployment| object.status.as_ref().and_then(|s| s.phase).is_some_and(Phase::is_terminal);
-    all.into_iter().filter(|object| object.spec.server == *name && !over(object)).collect()
+    all.into_iter().filter(|object| object.spec.server == *name && !object.is_over()).collect()
 }
 
 fn what_would_be_lost(name: &ServerName, going: &[Arc<ChuteDeployment>]) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::engine::{Engine, FaultError};
-use super::line::{Flow, Line, Tap};
+use super::line::{Flow, Line, Tap, accept};
 use super::pump::{Counts, pump};
 
 /// A TCP port on 127.0.0.1 that leads to another one, until it is told not to.
@@ -100,11 +100,7 @@ impl TcpGate {
 async fn serve(shared: Arc<Shared>, listener: std::net::TcpListener) {
     let listener = TcpListener::from_std(listener).expect("the listener is non-blocking and the runtime has I/O");
     loop {
-        let Ok((client, _)) = listener.accept().await else {
-            // Out of descriptors: the clients that go will give some back.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
-        };
+        let client = accept(&listener).await;
         shared.accepted.fetch_add(1, Ordering::Relaxed);
         match shared.line.tap() {
             Some(tap) => drop(tokio::spawn(lead(Arc::clone(&shared), client, tap))),

@@ -1,5 +1,8 @@
 //! The state of the wire between the clients and the upstream, apart from any single request.
 
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// What the wire lets through.
@@ -48,6 +51,17 @@ impl Line {
         let state = self.0.subscribe();
         let State { flow, era } = *state.borrow();
         (flow != Flow::Refusing).then_some(Tap { state, era })
+    }
+}
+
+/// The next connection.
+pub(super) async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((client, _)) => return client,
+            // Out of descriptors: the clients that go will give some back.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use super::book::{Book, Outcome, RuleHandle};
 use super::engine::{Engine, FaultError};
 use super::exchange::{Reply, Slot, exchange};
 use super::identity::Identity;
-use super::line::{Flow, Line, Tap};
+use super::line::{Flow, Line, Tap, accept};
 use super::lists::Lists;
 use super::matcher::Matcher;
 use super::seen::Seen;
@@ -202,11 +202,7 @@ impl FaultProxy {
 async fn serve(shared: Arc<Shared>, listener: std::net::TcpListener) {
     let listener = TcpListener::from_std(listener).expect("the listener is non-blocking and the runtime has I/O");
     loop {
-        let Ok((client, _)) = listener.accept().await else {
-            // Out of descriptors: the clients that go will give some back.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
-        };
+        let client = accept(&listener).await;
         match shared.line.tap() {
             Some(tap) => drop(tokio::spawn(connection(Arc::clone(&shared), client, tap))),
             None => drop(client.set_zero_linger()),

@@ -15,10 +15,7 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
 };
-use crd::{
-    ChuteDeployment,
-    chute_deployment::{Phase, RunState},
-};
+use crd::{ChuteDeployment, chute_deployment::RunState};
 use protocol::sign::Purpose;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -65,8 +62,7 @@ pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>, headers: H
 }
 
 fn running(view: &View) -> impl Iterator<Item = &Arc<ChuteDeployment>> {
-    let ended = |one: &ChuteDeployment| one.status.as_ref().and_then(|status| status.phase).is_some_and(Phase::is_terminal);
-    view.deployments.iter().filter(move |one| !ended(one))
+    view.deployments.iter().filter(move |one| !one.is_over())
 }
 
 async fn stop_all(app: &App, view: &View, chosen: Vec<Arc<ChuteDeployment>>) -> Result<Json<Value>, ApiError> {

@@ -15,7 +15,7 @@ use axum::{
     extract::{Path, Query, State},
     http::HeaderMap,
 };
-use crd::{ChuteDeployment, GpuServer, chute_deployment::Phase};
+use crd::{ChuteDeployment, GpuServer};
 use protocol::sign::Purpose;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -54,8 +54,7 @@ pub async fn preflight(State(app): State<Arc<App>>, Path(id): Path<String>, head
 }
 
 fn living<'a>(view: &'a View, server: &'a GpuServer) -> impl Iterator<Item = &'a Arc<ChuteDeployment>> {
-    let ended = |one: &ChuteDeployment| one.status.as_ref().and_then(|status| status.phase).is_some_and(Phase::is_terminal);
-    view.deployments.iter().filter(move |one| one.spec.server.as_str() == name_of(server) && !ended(one))
+    view.deployments.iter().filter(move |one| one.spec.server.as_str() == name_of(server) && !one.is_over())
 }
 
 /// `DELETE /servers/{id_or_name}[?confirm=<name>][&lost=true]`.
