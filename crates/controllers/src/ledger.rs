@@ -164,7 +164,6 @@ fn record(deployment: &ChuteDeployment, row: &InstanceRow, private: bool) -> Ins
 #[must_use]
 pub fn micro(value: f64) -> Option<i64> {
     let micro = (value * 1_000_000.0).round();
-    #[allow(clippy::cast_possible_truncation)]
     (micro.is_finite() && (0.0..9.0e18).contains(&micro)).then_some(micro as i64)
 }
 

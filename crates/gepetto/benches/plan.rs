@@ -1,7 +1,7 @@
 //! A plan over a large fleet: 100 servers of 8 GPUs, 500 chutes.
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::hint::black_box;
 use std::time::Duration;

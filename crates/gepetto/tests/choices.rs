@@ -1,6 +1,6 @@
 //! Single choices, spelled out.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::time::Duration;
 

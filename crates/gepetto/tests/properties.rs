@@ -1,6 +1,6 @@
 //! What holds of every plan, whatever the fleet.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -92,11 +92,6 @@ impl AuthError {
     pub fn status(&self) -> u16 {
         401
     }
-
-    /// Whether the request could not even be read, rather than being refused.
-    pub fn is_malformed(&self) -> bool {
-        matches!(self, Self::MalformedSigner | Self::MalformedNonce | Self::MalformedSignature)
-    }
 }
 
 /// Checks a four-part request to a control plane or an agent.

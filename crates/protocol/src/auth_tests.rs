@@ -87,7 +87,7 @@ fn malformed_input_is_told_apart_and_is_still_401() {
     let key = Keypair::generate();
     for nonce in ["+1700000000", " 1700000000", "1_700_000_000", "1700000000.0", "-1", "99999999999999999999"] {
         let error = check_at(&key, &with(signed(&key), sign::NONCE_HEADER, nonce), NOW).unwrap_err();
-        assert_eq!((error.clone(), error.status(), error.is_malformed()), (AuthError::MalformedNonce, 401, true));
+        assert_eq!((error.clone(), error.status()), (AuthError::MalformedNonce, 401));
     }
     let with_prefix = format!("0x{}", "00".repeat(64));
     for signature in ["zz", with_prefix.as_str()] {

@@ -175,15 +175,6 @@ impl Store {
         })
         .await
     }
-
-    /// The latest decisions, newest first.
-    pub async fn recent_decisions(&self, limit: u32) -> Result<Vec<Decision>, Error> {
-        self.within(async {
-            let query = sqlx::query_as("SELECT * FROM decisions ORDER BY created_at DESC, id DESC LIMIT $1");
-            Ok(query.bind(i64::from(limit)).fetch_all(&self.pool).await?)
-        })
-        .await
-    }
 }
 
 /// Inserts, or finds the row that the key already has. A concurrent insert of the same key is waited for.

@@ -1,7 +1,7 @@
 //! Deployments, the history of their phases, and their end.
 
 use jiff::Timestamp;
-use protocol::ids::{ChuteId, ChuteVersion, ConfigId, DeploymentId, GpuUuid, JobId, ServerName, Ss58};
+use protocol::ids::{ChuteId, ChuteVersion, DeploymentId, GpuUuid, JobId, ServerName, Ss58};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
@@ -82,16 +82,6 @@ impl Store {
     pub async fn deployment(&self, id: &DeploymentId) -> Result<Option<Deployment>, Error> {
         let id = uuid(id)?;
         self.within(async { find(&mut *self.pool.acquire().await?, id).await }).await
-    }
-
-    /// The deployment a launch config was handed out for.
-    pub async fn deployment_by_config(&self, config: &ConfigId) -> Result<Option<Deployment>, Error> {
-        self.within(async {
-            let query =
-                sqlx::query_as("SELECT d.* FROM deployments_now d JOIN launch_attempts a ON a.deployment = d.id WHERE a.config_id = $1");
-            Ok(query.bind(config.as_str()).fetch_optional(&self.pool).await?)
-        })
-        .await
     }
 
     /// Every deployment that has not ended, oldest first.

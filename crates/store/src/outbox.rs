@@ -35,9 +35,6 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// Every topic.
-    pub const ALL: [Self; 6] = [Self::Chutes, Self::Servers, Self::Deployments, Self::Instances, Self::Jobs, Self::Plan];
-
     /// The name of its channel.
     #[must_use]
     pub fn channel(self) -> &'static str {

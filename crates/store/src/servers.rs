@@ -168,21 +168,6 @@ impl Store {
         .await
     }
 
-    /// Notes that GPUs were taken out of a server for good; returns how many were there.
-    pub async fn retire_gpus(&self, server: &ServerName, gone: &[GpuUuid]) -> Result<u64, Error> {
-        let uuids: Vec<&str> = gone.iter().map(GpuUuid::as_str).collect();
-        self.within(async {
-            let done =
-                sqlx::query("UPDATE gpus SET removed_at = clock_timestamp() WHERE server = $1 AND uuid = ANY($2) AND removed_at IS NULL")
-                    .bind(server.as_str())
-                    .bind(&uuids)
-                    .execute(&self.pool)
-                    .await?;
-            Ok(done.rows_affected())
-        })
-        .await
-    }
-
     /// GPUs that have not been removed, by server.
     pub async fn gpus(&self) -> Result<Vec<KnownGpu>, Error> {
         self.within(async {

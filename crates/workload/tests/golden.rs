@@ -1,5 +1,5 @@
 //! What is rendered, byte for byte, for each kind of node. `UPDATE=1` writes the files anew; read the difference before keeping it.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use crd::chute_deployment::{Cache, ChuteDeploymentSpec, ChuteRef, ExtraPort, JobRef, NodePort, PodResources, RunState};
 use protocol::{dto::LaunchToken, ids::ConfigId};

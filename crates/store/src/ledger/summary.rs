@@ -62,12 +62,6 @@ impl LedgerSummary {
     pub fn paid_gpu_seconds(&self) -> f64 {
         self.compute.iter().map(|line| line.paid_gpu_seconds).sum()
     }
-
-    /// Idle GPU-seconds of the whole fleet.
-    #[must_use]
-    pub fn idle_gpu_seconds(&self) -> f64 {
-        self.idle.iter().map(|line| line.gpu_seconds).sum()
-    }
 }
 
 impl Store {

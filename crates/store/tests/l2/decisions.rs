@@ -89,9 +89,9 @@ async fn a_finished_decision_is_not_open_and_keeps_its_outcome() {
     assert!(store.finish_decision(epoch, decision.id, "done").await.unwrap());
     assert!(!store.finish_decision(epoch, decision.id, "failed").await.unwrap());
     assert_eq!(store.open_decisions().await.unwrap(), []);
-    let recent = store.recent_decisions(10).await.unwrap();
-    assert_eq!(recent[0].outcome.as_deref(), Some("done"));
-    assert!(recent[0].finished_at.unwrap() >= recent[0].created_at);
+    let kept = store.decision(advertise("a").action_key).await.unwrap().unwrap();
+    assert_eq!(kept.outcome.as_deref(), Some("done"));
+    assert!(kept.finished_at.unwrap() >= kept.created_at);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn the_end_frees_the_gpus_and_closes_everything_open() {
     assert_eq!(store.open_attempts().await.unwrap(), []);
     assert_eq!(store.attempts(&id(1)).await.unwrap()[0].state, AttemptState::Settled(Settled::Abandoned));
     assert_eq!(store.deployments_open().await.unwrap(), []);
-    let ended = store.deployment_by_config(&config).await.unwrap().unwrap();
+    let ended = store.deployment(&id(1)).await.unwrap().unwrap();
     assert_eq!((ended.phase.as_str(), ended.end_reason.as_deref()), ("Stopped", Some("Drain")));
     assert_eq!(store.deployments_recent(5).await.unwrap(), [ended]);
 

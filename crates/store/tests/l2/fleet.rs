@@ -50,7 +50,6 @@ async fn a_short_list_of_gpus_removes_none() {
     let known = store.gpus().await.unwrap();
     assert_eq!(known[1].server, beta);
     assert!(known[1].placed_at > known[1].first_seen);
-    assert_eq!(store.retire_gpus(&alpha, &[gpu(1), gpu(2)]).await.unwrap(), 1, "2 is not there any more");
     assert!(store.see_server(&facts()).await.unwrap());
     store.see_gpus(&alpha, &[seen(1)]).await.unwrap();
     store.remove_server(&alpha).await.unwrap();

@@ -8,8 +8,7 @@ use crate::fixture::{gone, id, server, wanted};
 
 fn movable<T: Send>(_: T) {}
 
-/// Compiles, or does not; nothing to run.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "it compiles, or it does not; there is nothing to run")]
 fn every_call_can_be_spawned(
     store: &Store,
     epoch: Epoch,
