@@ -75,7 +75,8 @@ install_packages() {
         as_root chmod +x $policy
         trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
     fi
-    as_root apt-get update -qq
+    # Somebody's third-party source that does not answer is no reason to give up.
+    as_root apt-get update -qq || echo "apt-get update failed; going on with the package lists at hand."
     apt_install "${absent[@]}" || die "apt-get failed; see $GEPETTO_CACHE_DIR/apt.log"
 }
 
@@ -114,6 +115,7 @@ case "${1:-}" in
         ;;
     left)
         echo "  packages  ${packages[*]}"
+        echo "            (systemd may start their services at the next boot: redis-server, postgresql, containerd, docker-registry)"
         echo "  caches    $GEPETTO_CACHE_DIR ($(du -sh "$GEPETTO_CACHE_DIR" 2>/dev/null | cut -f1)); remove it to build anew"
         ;;
     *) die "usage: setup.sh check|demo|test|left" ;;

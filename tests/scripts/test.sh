@@ -8,6 +8,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 mode=${1:-all}
+long="l3_blind l3_kill l3_sagas"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
@@ -23,14 +24,20 @@ case "$mode" in
     quick) run --workspace --lib --bins ;;
     faults)
         tests/scripts/build.sh || exit 1
-        for suite in l3_blind l3_kill l3_sagas; do run -p e2e --test $suite -- --test-threads=2; done
+        for suite in $long; do run -p e2e --test "$suite" -- --test-threads=2; done
         ;;
-    *)
+    all)
         tests/scripts/build.sh || exit 1
         run --workspace --exclude e2e
-        # The whole fleet.
-        run -p e2e --lib --bins --test l4_fleet --test l3_launch --test l3_pod_runner --test l3_quiet -- --test-threads=1
+        # The whole fleet: every suite that is not a long one.
+        suites=()
+        for file in tests/e2e/tests/*.rs; do
+            suite=$(basename "$file" .rs)
+            [[ " $long " == *" $suite "* ]] || suites+=(--test "$suite")
+        done
+        run -p e2e --lib --bins "${suites[@]}" -- --test-threads=1
         ;;
+    *) echo "usage: test.sh quick|all|faults" >&2; exit 2 ;;
 esac
 
 awk -v took=$((SECONDS - started)) -f tests/scripts/summary.awk "$log"
