@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gepetto::snapshot::{Chute, Deployment, Gpu, GpuState, Server, ServerState, Source, Sources, Stage};
+use gepetto::snapshot::{Allowance, Chute, Deployment, Gpu, GpuState, Server, ServerState, Source, Sources, Stage};
 use gepetto::{Policy, Snapshot, plan};
 use jiff::Timestamp;
 
@@ -41,9 +41,11 @@ fn chute(n: usize) -> Chute {
         tee: false,
         library: "0.4.2".into(),
         withdrawn: false,
+        gone: false,
         disabled: false,
         jobs_only: false,
         rate_micro: Some(1_000_000 + (n as u64 * 7_919) % 9_000_000),
+        allowance: Some(Allowance { more: 4, counts_pending: true }),
     }
 }
 
@@ -61,6 +63,8 @@ fn fleet(busy: usize) -> Snapshot {
             gpus: vec![gpu.uuid.clone()],
             stage: Stage::Active,
             created_at: now,
+            claimed_at: Some(now),
+            active_at: Some(now),
         });
         deployments.collect::<Vec<_>>()
     };
@@ -72,6 +76,7 @@ fn fleet(busy: usize) -> Snapshot {
             chutes: source,
             instances: source,
             nodes: source,
+            utilization: source,
             oldest: Duration::from_secs(60),
         },
         deployments: servers.iter().enumerate().flat_map(running).collect(),
