@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn a_hold_that_lapses_is_not_the_one_that_lasts() {
-        let hold = |until: Option<&str>| Hold { owner: "person".into(), reason: "x".into(), until: until.map(|at| at.parse().unwrap()) };
+        let until = |at: &str| serde_json::from_value(serde_json::json!(at)).unwrap();
+        let hold = |at: Option<&str>| Hold { owner: "person".into(), reason: "x".into(), until: at.map(until) };
         let (lasting, lapsing) = (hold(None), hold(Some("2026-01-01T00:00:00Z")));
         assert!(settled(None, None) && settled(Some(&lasting), Some(&lasting)));
         assert!(settled(Some(&Hold { reason: "from Git".into(), ..lasting.clone() }), Some(&lasting)));
