@@ -15,8 +15,11 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 pub enum ClientSource {
     /// A kubeconfig file.
     Kubeconfig(PathBuf),
-    /// The text of a kubeconfig, such as from a Secret.
+    /// The text of a kubeconfig of our own making; it may name files.
     KubeconfigYaml(String),
+    /// The text of somebody else's kubeconfig, such as from a Secret: taken only if it names no file, command or other way in
+    /// or out, see [`crate::kubeconfig::inline`].
+    ForeignKubeconfig(String),
     /// The service account of the pod we run in.
     InCluster,
     /// A bearer token and the certificate authority it may be shown to.
@@ -45,6 +48,7 @@ impl fmt::Debug for ClientSource {
         match self {
             Self::Kubeconfig(path) => f.debug_tuple("Kubeconfig").field(path).finish(),
             Self::KubeconfigYaml(_) => f.write_str("KubeconfigYaml(redacted)"),
+            Self::ForeignKubeconfig(_) => f.write_str("ForeignKubeconfig(redacted)"),
             Self::InCluster => f.write_str("InCluster"),
             Self::Token { url, .. } => f.debug_struct("Token").field("url", url).finish_non_exhaustive(),
             Self::TokenFile { url, path, .. } => f.debug_struct("TokenFile").field("url", url).field("path", path).finish_non_exhaustive(),
@@ -76,6 +80,10 @@ async fn config(source: ClientSource) -> Result<kube::Config> {
         ClientSource::KubeconfigYaml(text) => {
             // The parser's error may quote the text, which holds keys.
             let read = Kubeconfig::from_yaml(&text).map_err(|_| Error::Config("the kubeconfig is not valid YAML of kind Config".into()))?;
+            from_kubeconfig(read, "the kubeconfig").await
+        }
+        ClientSource::ForeignKubeconfig(text) => {
+            let read = crate::kubeconfig::inline(&text).map_err(|refused| Error::Config(refused.to_string()))?;
             from_kubeconfig(read, "the kubeconfig").await
         }
         ClientSource::InCluster => kube::Config::incluster()
@@ -114,6 +122,28 @@ mod tests {
         let source = ClientSource::Token { url: "https://a".into(), ca_pem: "PEM".into(), token: "s3cret".into() };
         assert!(!format!("{source:?}").contains("s3cret"));
         assert!(!format!("{:?}", ClientSource::KubeconfigYaml("s3cret".into())).contains("s3cret"));
+        assert!(!format!("{:?}", ClientSource::ForeignKubeconfig("s3cret".into())).contains("s3cret"));
+    }
+
+    #[tokio::test]
+    async fn a_foreign_kubeconfig_runs_no_command() {
+        let folder = std::env::temp_dir().join(format!("foreign-kubeconfig-{}", std::process::id()));
+        let text = serde_json::json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "it",
+            "clusters": [{"name": "it", "cluster": {"server": "https://127.0.0.1:1"}}],
+            "users": [{"name": "it", "user": {"exec": {
+                "apiVersion": "client.authentication.k8s.io/v1", "command": "mkdir", "args": [folder], "interactiveMode": "Never",
+            }}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        })
+        .to_string();
+        let error = connect(ClientSource::ForeignKubeconfig(text.clone())).await.err().unwrap();
+        assert!(error.to_string().contains("field exec"), "{error}");
+        assert!(!folder.exists());
+        // The client itself would have run it.
+        let _ = connect(ClientSource::KubeconfigYaml(text)).await;
+        assert!(folder.exists());
+        std::fs::remove_dir(&folder).unwrap();
     }
 
     #[tokio::test]

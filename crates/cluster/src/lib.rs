@@ -11,6 +11,7 @@ pub mod controller;
 pub mod error;
 pub mod events;
 pub mod heartbeat;
+pub mod kubeconfig;
 pub mod leader;
 pub mod quantity;
 pub mod watch;

@@ -65,6 +65,10 @@ impl AddServer {
         let gpu_short_ref = fields.parsed::<GpuRef>("gpu_short_ref");
         let agent_api = fields.optional_text("agent_api").map(|url| url.trim().trim_end_matches('/')).filter(|url| !url.is_empty());
         let kubeconfig = fields.optional_text("kubeconfig").filter(|text| !text.trim().is_empty());
+        // It is used where the hotkey is: nothing of it may reach outside its own text.
+        if let Some(refused) = kubeconfig.and_then(|text| cluster::kubeconfig::inline(text).err()) {
+            fields.wrong("kubeconfig", "value_error", refused.to_string());
+        }
         let driver = fields.word("driver", &["agent", "remote"]);
         let profile = fields.word("profile", &["Sealed", "Open"]);
         let attestation = fields.word("attestation", if driver == "remote" { &["Tee", "Graval"] } else { &["Graval", "Tee"] });
@@ -132,6 +136,10 @@ mod tests {
 
     const VALIDATOR: &str = "5Df8xCSkGWk9VWU2QeWXDLn2p7zebV58TsFWxfhs8VRbARFj";
 
+    const KUBECONFIG: &str = "{ apiVersion: v1, kind: Config, current-context: it, \
+        clusters: [{ name: it, cluster: { server: 'https://203.0.113.9:6443', certificate-authority-data: Q0E= } }], \
+        users: [{ name: it, user: { token: s3cret } }], contexts: [{ name: it, context: { cluster: it, user: it } }] }";
+
     fn read(value: &Value) -> Result<AddServer, ApiError> {
         AddServer::read(value.as_object().unwrap())
     }
@@ -183,9 +191,32 @@ mod tests {
         let mut body = good();
         body["driver"] = "remote".into();
         assert_eq!(read(&body).err().unwrap().status, 400);
-        body["kubeconfig"] = "apiVersion: v1".into();
+        body["kubeconfig"] = KUBECONFIG.into();
         let add = read(&body).ok().unwrap();
         assert!(matches!(add.driver, Driver::Remote { sealed: true, .. }));
         assert_eq!(add.attestation, Attestation::Tee);
+    }
+
+    #[test]
+    fn a_kubeconfig_that_reaches_outside_its_text_is_refused_by_the_fields_name() {
+        for (mine, theirs, field) in [
+            ("token: s3cret", "exec: { apiVersion: client.authentication.k8s.io/v1, command: s3cret }", "exec"),
+            ("token: s3cret", "auth-provider: { name: s3cret }", "auth-provider"),
+            ("token: s3cret", "tokenFile: /s3cret", "tokenFile"),
+            ("token: s3cret", "client-certificate: /s3cret", "client-certificate"),
+            ("token: s3cret", "client-key: /s3cret", "client-key"),
+            ("certificate-authority-data: Q0E=", "certificate-authority: /s3cret", "certificate-authority"),
+            ("certificate-authority-data: Q0E=", "proxy-url: 'http://s3cret'", "proxy-url"),
+            ("certificate-authority-data: Q0E=", "insecure-skip-tls-verify: true", "insecure-skip-tls-verify"),
+        ] {
+            let mut body = good();
+            body["driver"] = "remote".into();
+            body["kubeconfig"] = KUBECONFIG.replace(mine, theirs).into();
+            let error = read(&body).err().unwrap();
+            let wrong = &error.detail.as_array().unwrap()[0];
+            assert_eq!((error.status.as_u16(), &wrong["loc"][1]), (422, &"kubeconfig".into()), "{field}");
+            let message = wrong["msg"].as_str().unwrap();
+            assert!(message.contains(&format!("field {field} ")) && !message.contains("s3cret"), "{message}");
+        }
     }
 }

@@ -202,6 +202,6 @@ async fn begin(ctx: &Context, server: &GpuServer) -> Result<(u64, Client)> {
     let vm = server.status.as_ref().and_then(|status| status.reported.as_ref()?.versions.as_ref()?.vm.clone());
     // What the profile is made of: a new version of the worker's image wants other variables.
     (&text, remote.profile.as_str(), &server.spec.node_name, &server.spec.address, vm).hash(&mut hasher);
-    let client = connect(ClientSource::KubeconfigYaml(text)).await?;
+    let client = connect(ClientSource::ForeignKubeconfig(text)).await?;
     Ok((hasher.finish(), client))
 }

@@ -113,8 +113,14 @@ async fn the_stream_follows_the_conditions_and_ends_with_the_success_marker() {
 #[tokio::test]
 async fn a_remote_server_keeps_its_kubeconfig_as_a_secret_and_asks_no_agent() {
     let world = World::start().await;
-    let extra =
-        json!({ "agent_api": null, "driver": "remote", "kubeconfig": "apiVersion: v1 # s3cret", "gpu_count": 8, "address": "203.0.113.9" });
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {"server": "https://203.0.113.9:6443", "certificate-authority-data": "Q0E="}}],
+        "users": [{"name": "it", "user": {"token": "s3cret"}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    });
+    let kubeconfig = kubeconfig.to_string();
+    let extra = json!({ "agent_api": null, "driver": "remote", "kubeconfig": kubeconfig, "gpu_count": 8, "address": "203.0.113.9" });
     let body = body("gpu-2", &extra);
     let request = super::world::over(&super::world::hotkey(), &body).into_iter().fold(
         world.http.post(format!("http://{}/servers/", world.plain)).header("content-type", "application/json"),

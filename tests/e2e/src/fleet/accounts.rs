@@ -2,6 +2,8 @@
 
 use super::Form;
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kubelab::Lab;
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -35,7 +37,8 @@ fn apply(lab: &Lab, folder: &Path) -> Result<()> {
 pub(super) fn kubeconfig(lab: &Lab, server: &str, namespace: &str, account: &str, path: &Path) -> Result<()> {
     let token = lab.kubectl_run(["create", "token", account, "-n", namespace, "--duration=48h"])?;
     let cluster = if server.starts_with("https://") {
-        serde_json::json!({ "server": server, "certificate-authority": lab.dir.join("pki/ca.crt") })
+        // Inline: a kubeconfig that `add-node` sends away may name no file.
+        serde_json::json!({ "server": server, "certificate-authority-data": STANDARD.encode(&lab.ca_pem) })
     } else {
         serde_json::json!({ "server": server })
     };
