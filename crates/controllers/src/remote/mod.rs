@@ -2,6 +2,7 @@
 //!
 //! Each has a task that reports on its node, and a realizer. Nothing here decides; what an agent would do is done from afar.
 
+mod absence;
 mod devices;
 mod look;
 mod report;
@@ -157,7 +158,9 @@ impl Remotes {
             control: ctx.client.clone(),
             node,
             servers: ctx.watches.servers.clone(),
+            deployments: ctx.watches.deployments.clone(),
             validators: ctx.validators.clone(),
+            oldest_list: ctx.timing.oldest_list,
             name: server.name_any(),
             key: Arc::clone(&self.key),
             state: Arc::clone(state),
