@@ -44,6 +44,8 @@ pub(super) async fn observe(ctx: &Context, object: &ChuteDeployment) -> Result<S
     let held = Held { instance: status.instance_id.as_ref(), config: status.config_id.as_ref(), gpus: &spec.gpus };
     let clear_since = |since| view.as_deref().and_then(|view| view.clear_since(&held, since));
     let lists_fresh = view.as_deref().is_some_and(|view| view.instances_source().trusted(now, ctx.timing.oldest_list));
+    let tells = |view: &View| view.tells_of(&held, row.map(|row| &row.instance_id), now, ctx.timing.oldest_list);
+    let lists_tell = lists_fresh && view.as_deref().is_some_and(tells);
     // Kubernetes writes times in whole seconds, cut: a list counts only from the second after.
     let lists_clear = pod_gone_at.and_then(|at| clear_since(at.saturating_add(SignedDuration::from_secs(1)).unwrap_or(at)));
 
@@ -66,7 +68,7 @@ pub(super) async fn observe(ctx: &Context, object: &ChuteDeployment) -> Result<S
         workload: status.workload.clone(),
         instance: row.map(|row| Instance { id: row.instance_id.clone(), verified: row.verified, active: row.active }),
         known_instance: status.instance_id.clone(),
-        lists_fresh,
+        lists_tell,
         instance_gone: row.is_none() && lists_fresh && clear_since(since).is_some() && !doubtful(ctx, object, view.as_deref()),
         pod_gone_at,
         clear_at,

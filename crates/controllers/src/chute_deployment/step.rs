@@ -42,8 +42,8 @@ pub struct Seen {
     pub instance: Option<Instance>,
     /// The instance in its status.
     pub known_instance: Option<InstanceId>,
-    /// Whether the validator's lists are fresh enough to judge absence by.
-    pub lists_fresh: bool,
+    /// Whether the validator's lists of late tell how its instance stands: they named it, or prove that there is none.
+    pub lists_tell: bool,
     /// Whether two complete lists and the inventory lack what the validator once listed.
     pub instance_gone: bool,
     /// When the pod was noted to be gone.
@@ -198,7 +198,7 @@ fn overdue(seen: &Seen, phase: Phase, timing: &Timing) -> Step {
     };
     let from = from.unwrap_or(seen.since);
     match within(seen, from, limit, reason) {
-        Some(stop) if seen.lists_fresh => stop,
+        Some(stop) if seen.lists_tell => stop,
         Some(_) => Step::Wait(None),
         None => {
             let left = seen.now.duration_since(from);

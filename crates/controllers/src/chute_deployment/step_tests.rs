@@ -29,7 +29,7 @@ fn seen(phase: Option<Phase>) -> Seen {
         workload: None,
         instance: None,
         known_instance: None,
-        lists_fresh: true,
+        lists_tell: true,
         instance_gone: false,
         pod_gone_at: None,
         clear_at: None,
@@ -108,7 +108,7 @@ fn an_active_instance_that_says_inactive_for_a_while_stays_active() {
 }
 
 #[test]
-fn each_phase_has_a_deadline_unless_the_lists_are_too_old_to_judge() {
+fn each_phase_has_a_deadline_unless_the_lists_do_not_tell() {
     let long_ago = at(-100_000);
     let table = [
         (Phase::Granted, reasons::NOT_CLAIMED_IN_TIME),
@@ -119,7 +119,7 @@ fn each_phase_has_a_deadline_unless_the_lists_are_too_old_to_judge() {
     for (phase, reason) in table {
         let late = Seen { since: long_ago, granted_at: Some(long_ago), claimed_at: Some(long_ago), ..seen(Some(phase)) };
         assert_eq!(stops_for(&late).as_deref(), Some(reason), "{phase}");
-        let blind = Seen { lists_fresh: false, ..late };
+        let blind = Seen { lists_tell: false, ..late };
         assert_eq!(step(&blind), Step::Wait(None), "{phase}");
     }
     let pending = Seen { since: long_ago, ..seen(Some(Phase::Pending)) };

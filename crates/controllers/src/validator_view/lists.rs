@@ -29,6 +29,8 @@ pub struct View {
     instances_read: Source,
     nodes_read: Source,
     inventory_read: Source,
+    /// GPUs whose rows of the latest inventory could not be read; nothing if not even their GPU could be.
+    inventory_unread: Option<BTreeSet<GpuUuid>>,
     /// Complete lists at least so far apart count as two: wake-ups make several in a moment, with one mistake in all of them.
     apart: SignedDuration,
     /// So long nothing but empty lists of chutes must come before they are believed.
@@ -198,6 +200,9 @@ impl View {
     /// Takes the inventory.
     pub fn inventory(&mut self, listing: Listing<InventoryRow>) {
         self.inventory_read = read(&self.inventory_read, &listing);
+        if listing.completeness.is_complete() {
+            self.inventory_unread = listing.bad_ids.iter().map(|id| id.parse().ok()).collect();
+        }
         if listing.completeness.is_complete() && listing.bad_rows == 0 {
             self.inventory.clear();
         }
@@ -246,13 +251,29 @@ impl View {
         };
         let seen = held.instance.and_then(|id| self.instance_seen.get(id)).copied();
         let inventory = self.inventory_read.as_of.filter(|_| self.inventory_read.complete)?;
+        let unread = self.inventory_unread.as_ref()?;
         let oldest = earlier.as_of.min(inventory);
         let proven = absent(later)
             && absent(earlier)
             && oldest > since
             && seen.is_none_or(|seen| seen < earlier.as_of)
-            && held.gpus.iter().all(|gpu| !self.inventory.contains_key(gpu));
+            && held.gpus.iter().all(|gpu| !self.inventory.contains_key(gpu) && !unread.contains(gpu));
         proven.then_some(oldest)
+    }
+
+    /// Whether the lists of late tell how a deployment's instance stands: they named the one that is `listed`, or, if none is,
+    /// prove that there is none. A list whose rows cannot all be read tells neither of those rows.
+    #[must_use]
+    pub fn tells_of(&self, held: &Held<'_>, listed: Option<&InstanceId>, now: Timestamp, oldest: std::time::Duration) -> bool {
+        let oldest = SignedDuration::try_from(oldest).unwrap_or(SignedDuration::MAX);
+        let lately = |at: &Timestamp| now.duration_since(*at) <= oldest;
+        match listed {
+            Some(id) => self.instance_seen.get(id).is_some_and(lately),
+            None => {
+                let since = now.checked_sub(oldest.saturating_mul(2)).unwrap_or(Timestamp::MIN);
+                self.instance_lists.first().is_some_and(|list| lately(&list.as_of)) && self.clear_since(held, since).is_some()
+            }
+        }
     }
 
     /// For how long complete lists have lacked an instance; nothing if it is listed.

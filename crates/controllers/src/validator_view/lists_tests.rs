@@ -272,3 +272,52 @@ fn demand_is_as_old_as_its_last_answer_and_what_it_lacks_is_not_known() {
     assert_eq!(view.offers.allowance(&chute("d")).map(|allowance| allowance.more), Some(1));
     assert_eq!(view.offers.wanted_source(), Source { as_of: Some(at(20)), complete: false });
 }
+
+fn unreadable<T>(mut listing: Listing<T>, id: &str) -> Listing<T> {
+    listing.bad_rows = 1;
+    listing.bad_ids.insert(id.to_owned());
+    listing
+}
+
+/// Whether the lists tell at second `now` of an instance that nobody has seen yet, and of the one that is listed.
+fn tells(view: &View, now: i64) -> (bool, bool) {
+    let (config, gpus, listed) = ("cfg1".parse().unwrap(), [gpu()], instance().instance_id);
+    let held = Held { instance: None, config: Some(&config), gpus: &gpus };
+    let oldest = std::time::Duration::from_secs(90);
+    (view.tells_of(&held, None, at(now), oldest), view.tells_of(&held, Some(&listed), at(now), oldest))
+}
+
+#[test]
+fn lists_with_a_row_that_cannot_be_read_tell_nothing_of_its_instance() {
+    let mut view = View::default();
+    view.inventory(listing(vec![], 130, true));
+    view.instances(listing(vec![], 100, true));
+    view.instances(listing(vec![], 115, true));
+    assert_eq!(tells(&view, 130), (true, false), "two whole lists without it");
+    for second in (130..300).step_by(15) {
+        view.instances(unreadable(listing(vec![], second, true), "i1"));
+        view.inventory(listing(vec![], second, true));
+    }
+    assert_eq!(tells(&view, 300), (false, false), "the whole lists are from long before");
+    view.instances(listing(vec![instance()], 300, true));
+    assert_eq!(tells(&view, 301), (false, true));
+    for second in (315..420).step_by(15) {
+        view.instances(unreadable(listing(vec![], second, true), "i1"));
+    }
+    assert!(view.instances.contains_key(&instance().instance_id), "its last row is still there");
+    assert_eq!(tells(&view, 420), (false, false), "but it is not how it stands now");
+}
+
+#[test]
+fn a_row_of_the_inventory_that_cannot_be_read_still_holds_its_gpu() {
+    let mut view = View::default();
+    for second in [10, 20] {
+        view.instances(listing(vec![], second, true));
+    }
+    view.inventory(unreadable(listing(vec![], 20, true), "GPU-01234567-89ab-cdef-0123-456789abcdef"));
+    assert!(!clear(&view, 0), "it is ours");
+    view.inventory(unreadable(listing(vec![], 20, true), "of no GPU"));
+    assert!(!clear(&view, 0), "whose it is cannot be said");
+    view.inventory(unreadable(listing(vec![], 20, true), "ffffffffffffffffffffffffffffffff"));
+    assert!(clear(&view, 0), "it is another's");
+}

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::null_is_default;
+use super::{lenient, null_is_default};
 use crate::ids::{ChuteId, GpuRef, GpuUuid, InstanceId, ServerId, Ss58};
 use crate::time::WireTime;
 
@@ -75,19 +75,19 @@ pub struct InventoryRow {
     /// The GPU.
     pub gpu_id: GpuUuid,
     /// The chute on it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub chute_id: Option<ChuteId>,
     /// Its name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub chute_name: Option<String>,
     /// Whether the instance is active.
     #[serde(default, deserialize_with = "null_is_default")]
     pub active: bool,
     /// Why the instance was not verified.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub verification_error: Option<String>,
     /// When it was last verified.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub last_verified_at: Option<WireTime>,
 }
 
