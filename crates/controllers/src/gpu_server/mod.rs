@@ -1,6 +1,7 @@
 //! The saga of one server: provisioned, enrolled, inventoried, advertised, verified, ready; and, once confirmed, all the way back.
 
 mod advert;
+mod advertised;
 mod inventory;
 mod proof;
 mod provision;

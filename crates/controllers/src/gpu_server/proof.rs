@@ -8,16 +8,16 @@ use crd::chute_deployment::Phase;
 use crd::conditions::State;
 use crd::gpu_server::{Attestation, Proof, condition};
 use gepetto::snapshot::Source;
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use protocol::dto::Verification;
 use protocol::ids::{GpuUuid, ServerId, ServerName};
 use serde_json::{Value, json};
-use store::{SagaStep, StepState};
+use store::SagaStep;
 use validator::{ValidatorClient, ValidatorError};
 
 use super::advert;
+use super::advertised::{self, Unlisted, Unproven};
 use super::status::Draft;
 use crate::validator_view::View;
 use crate::{Context, Error, Result};
@@ -101,28 +101,21 @@ impl Saga<'_> {
         }
         let words = unproven.iter().find_map(|row| row.verification_error.clone());
         let step = self.step().await?;
-        let task = step.as_ref().and_then(|step| step.detail.get("task")?.as_str().map(str::to_owned));
-        match (&step, task) {
-            (Some(step), Some(task)) => self.poll(step, &task, draft).await,
-            // Advertised by us with the answer lost, or by somebody before us: its list is all there is to go by.
-            _ => {
-                let since = step.as_ref().map_or_else(|| draft.since(condition::ADVERTISED).unwrap_or(draft.now), |step| step.at);
-                if let Some(words) = words {
-                    draft.note(condition::VERIFIED, State::False, "Refused", &format!("the validator says: {words}"));
-                } else {
-                    draft.note(condition::VERIFIED, State::Unknown, "WaitingForProof", "the validator has not proven all GPUs yet");
-                }
-                match step {
-                    Some(step) if self.overdue(since, draft.now) => self.undo(&step, "not proven in time", draft).await,
-                    _ => Ok(()),
-                }
-            }
+        let limit = self.ctx.timing.proof;
+        let next = advertised::unproven(step.as_ref(), draft.now, limit);
+        if let Unproven::Ask(step, task) = next {
+            return self.poll(step, task, draft).await;
         }
-    }
-
-    fn overdue(&self, since: Timestamp, now: Timestamp) -> bool {
-        let limit = SignedDuration::try_from(self.ctx.timing.proof).unwrap_or(SignedDuration::MAX);
-        now.duration_since(since) > limit
+        // Advertised by us with the answer lost, or by somebody before us: its list is all there is to go by.
+        if let Some(words) = words {
+            draft.note(condition::VERIFIED, State::False, "Refused", &format!("the validator says: {words}"));
+        } else {
+            draft.note(condition::VERIFIED, State::Unknown, "WaitingForProof", "the validator has not proven all GPUs yet");
+        }
+        match next {
+            Unproven::TakeBack(step) => self.undo(step, "not proven in time", draft).await,
+            _ => Ok(()),
+        }
     }
 
     async fn poll(&self, step: &SagaStep, task: &str, draft: &mut Draft<'_>) -> Result<()> {
@@ -131,7 +124,9 @@ impl Saga<'_> {
                 draft.note(condition::VERIFIED, State::Unknown, "WaitingForList", "proven; the validator's list does not show it yet");
                 Ok(())
             }
-            Verification::Pending if self.overdue(step.at, draft.now) => self.undo(step, "not proven in time", draft).await,
+            Verification::Pending if advertised::over(step.at, draft.now, self.ctx.timing.proof) => {
+                self.undo(step, "not proven in time", draft).await
+            }
             Verification::Pending => {
                 draft.note(condition::VERIFIED, State::Unknown, "WaitingForProof", "the validator is proving the GPUs");
                 Ok(())
@@ -162,24 +157,15 @@ impl Saga<'_> {
             return Ok(());
         }
         if let Some(step) = self.step().await? {
-            match step.state {
-                StepState::Done => {
-                    if missing.iter().all(|gpu| view.node_absent_since(gpu, step.at)) {
-                        self.ctx.store.close_saga(self.ctx.epoch, SAGA, self.name.as_str()).await?;
-                    } else {
-                        draft.note(condition::ADVERTISED, State::Unknown, "WaitingForList", "advertised; waiting for the validator's list");
-                        return Ok(());
-                    }
+            let absent = missing.iter().all(|gpu| view.node_absent_since(gpu, step.at));
+            match advertised::unlisted(&step, absent, view.nodes_heard(), draft.now, self.ctx.timing.readvertise) {
+                Unlisted::Post => {}
+                Unlisted::Close => self.ctx.store.close_saga(self.ctx.epoch, SAGA, self.name.as_str()).await?,
+                Unlisted::WaitForList => {
+                    draft.note(condition::ADVERTISED, State::Unknown, "WaitingForList", "advertised; waiting for the validator's list");
+                    return Ok(());
                 }
-                // It may have been sent; a list from after it tells.
-                StepState::Started if view.nodes_heard().is_none_or(|heard| heard <= step.at) => return Ok(()),
-                StepState::Started => {}
-                StepState::Undone => {
-                    let pause = SignedDuration::try_from(self.ctx.timing.readvertise).unwrap_or(SignedDuration::MAX);
-                    if draft.now.duration_since(step.at) < pause {
-                        return Ok(());
-                    }
-                }
+                Unlisted::Wait => return Ok(()),
             }
         }
         self.post(missing, draft).await
@@ -215,6 +201,17 @@ impl Saga<'_> {
                 self.ctx.events.normal(self.server, "Advertised", "Advertise", format!("{} GPUs advertised", gpus.len())).await;
                 draft.note(condition::ADVERTISED, State::True, "Posted", "");
                 draft.note(condition::VERIFIED, State::Unknown, "WaitingForProof", "the validator is proving the GPUs");
+                Ok(())
+            }
+            // It has one of them already. An advert of ours whose answer was lost may be why; the list tells whose they are.
+            Err(ValidatorError::Status { status: 409, detail, .. }) => {
+                self.ctx.store.finish_step(SAGA, subject, POST, &advertised::conflicting(&step)).await?;
+                let message = format!(
+                    "the validator knows one of the GPUs already (409): {detail}; if it is ours its list shows it soon, \
+                     if not, it must be removed where it was advertised"
+                );
+                self.ctx.events.warning(self.server, "AdvertRefused", "Advertise", message.clone()).await;
+                draft.note(condition::ADVERTISED, State::False, "AdvertRefused", &message);
                 Ok(())
             }
             // It said no: nothing was made.
