@@ -10,6 +10,7 @@ pub mod annotations;
 pub mod chute;
 pub mod chute_deployment;
 pub mod conditions;
+mod exchange;
 pub mod gepetto_policy;
 pub mod gpu_server;
 pub mod labels;

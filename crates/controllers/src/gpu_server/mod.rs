@@ -84,7 +84,8 @@ async fn advance(ctx: &Context, server: &GpuServer, name: &ServerName, draft: &m
         ctx.remotes.drive(ctx, server).await;
     }
     draft.enrolled(ctx);
-    if !inventory::inventory(server, draft) {
+    let outlook = ctx.outlook.borrow().clone();
+    if !inventory::inventory(server, draft, &|gpu| outlook.holds(gpu)) {
         return Ok(());
     }
     record(ctx, server, name).await;

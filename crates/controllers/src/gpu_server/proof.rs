@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use store::SagaStep;
 use validator::{ValidatorClient, ValidatorError};
 
-use super::advert;
 use super::advertised::{self, Unlisted, Unproven};
 use super::status::Draft;
+use super::{advert, inventory};
 use crate::validator_view::View;
 use crate::{Context, Error, Result};
 
@@ -40,7 +40,7 @@ pub(super) async fn prove(ctx: &Context, server: &GpuServer, name: &ServerName, 
     }
     let reported = draft.status.reported.clone().unwrap_or_default();
     let Some(id) = reported.node_uid.as_deref().and_then(|uid| uid.parse::<ServerId>().ok()) else { return Ok(()) };
-    let gpus: Vec<GpuUuid> = reported.gpus.iter().map(|gpu| gpu.uuid.clone()).collect();
+    let gpus: Vec<GpuUuid> = inventory::present(server, &draft.status).into_iter().map(|gpu| gpu.uuid.clone()).collect();
     let missing: Vec<GpuUuid> = gpus.iter().filter(|gpu| !view.nodes.contains_key(*gpu)).cloned().collect();
     let saga = Saga { ctx, client: &client, server, name, id };
     if missing.is_empty() {

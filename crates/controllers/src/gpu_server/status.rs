@@ -6,6 +6,7 @@ use crd::{GpuServer, GpuServerStatus};
 use jiff::Timestamp;
 use protocol::ids::ServerName;
 
+use super::inventory;
 use crate::context::{AGENT_LEASE, MANAGER};
 use crate::{Context, Result};
 
@@ -114,13 +115,15 @@ impl<'a> Draft<'a> {
             let reasons = outlook.plan.idle.iter().filter(|idle| idle.server == *name).map(|idle| idle.reason);
             status.why_idle = reasons.max().map(|reason| reason.code().to_owned());
         }
-        let ok = reported.gpus.iter().filter(|gpu| gpu.health == GpuHealth::Ok).count();
-        let fault = reported.gpus.iter().find(|gpu| gpu.health != GpuHealth::Ok);
-        status.health = match fault {
-            _ if reported.gpus.is_empty() => None,
-            None => Some(format!("{ok}/{} ok", reported.gpus.len())),
-            Some(gpu) => Some(format!("{ok}/{} ok, GPU {} {}", reported.gpus.len(), gpu.index, gpu.health)),
+        let present = inventory::present(self.server, status);
+        let ok = present.iter().filter(|gpu| gpu.health == GpuHealth::Ok).count();
+        let fault = present.iter().find(|gpu| gpu.health != GpuHealth::Ok);
+        let health = match fault {
+            _ if present.is_empty() => None,
+            None => Some(format!("{ok}/{} ok", present.len())),
+            Some(gpu) => Some(format!("{ok}/{} ok, GPU {} {}", present.len(), gpu.index, gpu.health)),
         };
+        status.health = health;
     }
 
     /// Writes what changed, and tells people of a new phase.

@@ -29,7 +29,7 @@ pub(super) fn servers(
         .filter(|server| server.spec.validator == *validator)
         .filter_map(|object| {
             let status = object.status.clone().unwrap_or_default();
-            let gpus = gpus(&status, view, claims, &ending);
+            let gpus = gpus(&status, usize::from(object.spec.gpu_count), view, claims, &ending);
             Some(Server {
                 name: object.name_any().parse().ok()?,
                 gpu_ref: object.spec.gpu_ref.clone(),
@@ -57,8 +57,16 @@ fn state(ctx: &Context, server: &GpuServer, status: &GpuServerStatus, now: Times
     if verified && is_true(&status.conditions, condition::READY) { ServerState::Ready } else { ServerState::NotReady }
 }
 
-fn gpus(status: &GpuServerStatus, view: &View, claims: &BTreeMap<&GpuUuid, &DeploymentId>, ending: &BTreeSet<&DeploymentId>) -> Vec<Gpu> {
-    let mut reported = status.reported.clone().unwrap_or_default().gpus;
+fn gpus(
+    status: &GpuServerStatus,
+    should: usize,
+    view: &View,
+    claims: &BTreeMap<&GpuUuid, &DeploymentId>,
+    ending: &BTreeSet<&DeploymentId>,
+) -> Vec<Gpu> {
+    let mut reported = status.present(should);
+    // One that was exchanged is none of the server's any more, but whoever holds it holds it.
+    reported.extend(status.exchanged(should).into_iter().filter(|gpu| claims.contains_key(&gpu.uuid)));
     reported.sort_by_key(|gpu| gpu.index);
     let state = |gpu: &crd::gpu_server::ReportedGpu| match claims.get(&gpu.uuid) {
         Some(holder) if ending.contains(*holder) => GpuState::Freeing,
