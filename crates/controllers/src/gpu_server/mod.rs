@@ -3,6 +3,7 @@
 mod advert;
 mod advertised;
 mod inventory;
+mod made;
 mod proof;
 mod provision;
 pub mod rbac;
@@ -28,6 +29,7 @@ use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Context, Error, Result, patch};
+use made::Made;
 use status::Draft;
 
 /// A confidential server is attested while its registration is answered.
@@ -51,11 +53,13 @@ pub async fn run(ctx: Arc<Context>, shutdown: CancellationToken) {
     });
     let options = Options { stats: ctx.metrics.stats("gpu_server"), limit: LIMIT, ..Options::new("gpu_server", 16) };
     let root = ctx.watches.servers.clone();
-    let triggers = vec![looks, plans, deployments, heartbeats];
-    controller::run(options, root, triggers, move |request| reconcile(Arc::clone(&ctx), request), shutdown).await;
+    let made = Arc::new(Made::watch(&ctx.client));
+    let mut triggers = vec![looks, plans, deployments, heartbeats];
+    triggers.extend(made.triggers());
+    controller::run(options, root, triggers, move |request| reconcile(Arc::clone(&ctx), Arc::clone(&made), request), shutdown).await;
 }
 
-async fn reconcile(ctx: Arc<Context>, request: Request<GpuServer>) -> Result<Action> {
+async fn reconcile(ctx: Arc<Context>, made: Arc<Made>, request: Request<GpuServer>) -> Result<Action> {
     let Some(cached) = request.object else {
         ctx.remotes.forget(&request.key.name);
         return Ok(Action::Await);
@@ -70,7 +74,7 @@ async fn reconcile(ctx: Arc<Context>, request: Request<GpuServer>) -> Result<Act
         return Ok(Action::Await);
     }
     let mut draft = Draft::of(&server, Timestamp::now());
-    let advanced = advance(&ctx, &server, &name, &mut draft).await;
+    let advanced = advance(&ctx, &made, &server, &name, &mut draft).await;
     draft.conclude(&ctx, &name);
     draft.write(&ctx).await?;
     advanced?;
@@ -78,8 +82,8 @@ async fn reconcile(ctx: Arc<Context>, request: Request<GpuServer>) -> Result<Act
 }
 
 /// Each step builds on the one before; the first that is not done is where the server stands.
-async fn advance(ctx: &Context, server: &GpuServer, name: &ServerName, draft: &mut Draft<'_>) -> Result<()> {
-    provision::provision(ctx, server, name, draft).await?;
+async fn advance(ctx: &Context, made: &Made, server: &GpuServer, name: &ServerName, draft: &mut Draft<'_>) -> Result<()> {
+    provision::provision(ctx, made, server, name, draft).await?;
     if server.spec.driver.remote.is_some() {
         ctx.remotes.drive(ctx, server).await;
     }
