@@ -44,7 +44,10 @@ pub async fn run(ctx: Arc<Context>, shutdown: CancellationToken) {
 async fn reconcile(ctx: Arc<Context>, request: Request<ChuteDeployment>) -> Result<Action> {
     let Some(cached) = request.object else { return Ok(Action::Await) };
     let seen = observe::observe(&ctx, &cached).await?;
-    status::account(&ctx, &cached).await;
+    // Its books are closed, or about to be; what an older list says of it comes too late.
+    if seen.clear_at.is_none() && !seen.released {
+        status::account(&ctx, &cached).await;
+    }
     if let Step::Wait(after) = next_step(&seen, &ctx.timing) {
         return Ok(waiting(after));
     }

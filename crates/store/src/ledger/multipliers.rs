@@ -22,7 +22,7 @@ pub struct MultiplierSegment {
 
 impl Store {
     /// Notes the multiplier of an instance from `at` on, in millionths; the figure that holds already is no news and returns
-    /// false, and so does one from before the last.
+    /// false, and so do one from before the last and one that comes after the instance's books were closed.
     pub async fn record_multiplier(
         &self,
         instance: &InstanceId,
@@ -32,6 +32,14 @@ impl Store {
     ) -> Result<bool, Error> {
         self.within(async {
             let mut tx = self.begin().await?;
+            // Locked, so that nobody closes the books between this look and the new segment.
+            let ended = sqlx::query("SELECT deleted_at IS NOT NULL AS ended FROM compute_intervals WHERE instance_id = $1 FOR UPDATE")
+                .bind(instance.as_str())
+                .fetch_optional(&mut *tx)
+                .await?;
+            if ended.map(|row| row.try_get::<bool, _>("ended")).transpose()? == Some(true) {
+                return Ok(false);
+            }
             let open = sqlx::query(
                 "SELECT id, multiplier_micro, source, from_at FROM multiplier_segments
                  WHERE instance_id = $1 AND to_at IS NULL FOR UPDATE",

@@ -74,6 +74,11 @@ async fn multipliers_follow_each_other_without_gaps() {
     end.deleted_at = Some(at(30));
     store.record_instance(&end).await.unwrap();
     assert_eq!(store.multipliers(&i).await.unwrap()[1].to, Some(at(30)));
+    // Somebody read an old list: the instance has ended, and a segment that began now would never be closed.
+    assert!(!store.record_multiplier(&i, 4_000_000, "instances", at(40)).await.unwrap());
+    assert_eq!(store.multipliers(&i).await.unwrap().len(), 2);
+    // One that is not in the books yet may come with its rate first.
+    assert!(store.record_multiplier(&instance("i2"), 4_000_000, "instances", at(40)).await.unwrap());
 }
 
 #[tokio::test]
