@@ -14,6 +14,7 @@ pub mod heartbeat;
 pub mod kubeconfig;
 pub mod leader;
 pub mod quantity;
+pub mod supervise;
 pub mod watch;
 
 #[cfg(test)]

@@ -94,6 +94,13 @@ impl Driver {
         }
     }
 
+    /// As [`Driver::run`], after the one before failed: nothing that it said of the link holds any longer.
+    pub(super) async fn run_after_failure(mut self, how: &str, config: ValidatorConfig, key: Arc<Keypair>, stop: CancellationToken) {
+        self.list.failure = Some(("LinkFailed", format!("the link failed and begins anew: {how}")));
+        self.report(&validator::FeedStatus::default()).await;
+        self.run(config, key, stop).await;
+    }
+
     /// Runs until `stop` is cancelled.
     pub(super) async fn run(mut self, config: ValidatorConfig, key: Arc<Keypair>, stop: CancellationToken) {
         let mut feed = match EventFeed::start(&config, key, FeedOptions::default()) {

@@ -2,11 +2,12 @@
 
 use super::driver::{Driver, LinkOptions, config};
 use crate::{kubernetes::KubeFleet, metrics::Metrics};
+use cluster::{backoff::Policy, supervise::keep_running};
 use crd::{Validator, ValidatorSpec};
 use futures::StreamExt as _;
 use protocol::key::Keypair;
 use service::readiness::Gate;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::Store;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,9 @@ pub struct Supervisor {
     /// Open while at least one validator is configured usably.
     pub gate: Gate,
 }
+
+/// How long a link that failed rests before it begins anew.
+const RESTART: Policy = Policy { first: Duration::from_secs(1), most: Duration::from_secs(60) };
 
 struct Running {
     uid: Option<String>,
@@ -93,17 +97,23 @@ impl Supervisor {
         let config = config(resource)?;
         let client = ValidatorClient::new(config.clone(), Arc::clone(&self.key)).map_err(|error| error.to_string())?;
         let stop = shutdown.child_token();
-        let driver = Driver::new(
-            name.to_owned(),
-            resource.spec.hotkey.clone(),
-            Arc::clone(&self.fleet),
-            self.store.clone(),
-            self.metrics.clone(),
-            client,
-            self.options.clone(),
-        );
+        let (fleet, store, metrics) = (Arc::clone(&self.fleet), self.store.clone(), self.metrics.clone());
+        let (hotkey, options, key) = (resource.spec.hotkey.clone(), self.options.clone(), Arc::clone(&self.key));
+        let (label, link, token) = (format!("link of {name}"), name.to_owned(), stop.clone());
+        let make = move |last: Option<String>| {
+            let (fleet, store, metrics, client) = (Arc::clone(&fleet), store.clone(), metrics.clone(), client.clone());
+            let driver = Driver::new(link.clone(), hotkey.clone(), fleet, store, metrics, client, options.clone());
+            let (config, key, stop) = (config.clone(), Arc::clone(&key), token.clone());
+            async move {
+                match last {
+                    Some(how) => driver.run_after_failure(&how, config, key, stop).await,
+                    None => driver.run(config, key, stop).await,
+                }
+            }
+        };
         tracing::info!(validator = name, api = service::redact::url(&resource.spec.api), "link started");
-        let task = tokio::spawn(driver.run(config, Arc::clone(&self.key), stop.clone()));
+        let told = stop.clone();
+        let task = tokio::spawn(async move { keep_running(&label, RESTART, told, make).await });
         Ok(Running { uid: resource.metadata.uid.clone(), spec: resource.spec.clone(), stop, task })
     }
 }
@@ -112,7 +122,8 @@ impl Running {
     async fn end(self) {
         self.stop.cancel();
         let mut task = self.task;
-        if tokio::time::timeout(std::time::Duration::from_secs(5), &mut task).await.is_err() {
+        // The link itself is given five seconds.
+        if tokio::time::timeout(Duration::from_secs(6), &mut task).await.is_err() {
             task.abort();
         }
     }

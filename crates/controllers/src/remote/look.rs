@@ -27,6 +27,7 @@ const PERIOD: Duration = Duration::from_secs(10);
 const DEVICES_PERIOD: Duration = Duration::from_secs(60);
 
 /// One server's task.
+#[derive(Clone)]
 pub(super) struct Look {
     pub(super) control: Client,
     pub(super) node: Client,

@@ -12,8 +12,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cluster::backoff::Policy;
 use cluster::call::get_opt;
 use cluster::client::{ClientSource, connect};
+use cluster::supervise::keep_running;
 use crd::GpuServer;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt as _};
@@ -143,7 +145,7 @@ impl Remotes {
     fn start(&self, ctx: &Context, server: &GpuServer, node: Client, state: &Arc<State>, stop: &CancellationToken) -> Result<()> {
         let name = server.name_any().parse().map_err(|error| Error::Waiting(format!("{error}")))?;
         let (health, gpu_health) = watch::channel(realize::GpuHealthMap::default());
-        let realizer = Realizer::new(RealizeConfig {
+        let config = RealizeConfig {
             server: name,
             control: ctx.client.clone(),
             node: node.clone(),
@@ -152,8 +154,7 @@ impl Remotes {
             deadlines: Deadlines::default(),
             gpu_health,
             manager: RealizeConfig::MANAGER.to_owned(),
-        });
-        tokio::spawn(realizer.run(stop.clone()));
+        };
         let look = look::Look {
             control: ctx.client.clone(),
             node,
@@ -166,12 +167,25 @@ impl Remotes {
             state: Arc::clone(state),
             health,
         };
-        let stop = stop.clone();
+        let (task, label, token) = (stop.clone(), format!("realizer of {}", look.name), stop.clone());
         tokio::spawn(async move {
-            tokio::select! {
-                () = look.run() => {}
-                () = stop.cancelled() => {}
-            }
+            keep_running(&label, Policy::default(), task, |_| Realizer::new(config.clone()).run(token.clone())).await;
+        });
+        let (task, label) = (stop.clone(), format!("reporter of {}", look.name));
+        tokio::spawn(async move {
+            keep_running(&label, Policy::default(), task.clone(), |last| {
+                if let Some(how) = last {
+                    look.state.failed(format!("its reporter in the operator failed: {how}"));
+                }
+                let (look, stop) = (look.clone(), task.clone());
+                async move {
+                    tokio::select! {
+                        () = look.run() => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+            })
+            .await;
         });
         Ok(())
     }
