@@ -45,7 +45,7 @@ fn chute(n: usize) -> Chute {
         disabled: false,
         jobs_only: false,
         rate_micro: Some(1_000_000 + (n as u64 * 7_919) % 9_000_000),
-        allowance: Some(Allowance { more: 4, counts_pending: true }),
+        allowance: Some(Allowance { more: (n % 4) as u32, counts_pending: false }),
     }
 }
 

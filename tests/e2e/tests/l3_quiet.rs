@@ -90,7 +90,7 @@ fn await_idle_at_target(fleet: &Fleet, chute: &str, gpus: usize) {
         let told = [
             fleet.get(&["gepettopolicy", "default", "-n", "chutes"])?["status"]["idle"].clone(),
             fleet.get(&["gpuserver", &fleet.facts.server, "-n", "chutes"])?["status"]["whyIdle"].clone(),
-            fleet.chute(chute)?["status"]["whyNot"].clone(),
+            why_not(fleet, chute)?,
         ];
         let wanted = [format!("{gpus} AtTarget"), "AtTarget".to_owned(), "AtTarget".to_owned()];
         if told.iter().zip(&wanted).all(|(told, wanted)| told == wanted) { Ok(Some(())) } else { anyhow::bail!("{told:?}") }
@@ -98,6 +98,12 @@ fn await_idle_at_target(fleet: &Fleet, chute: &str, gpus: usize) {
     .unwrap();
     let status = fleet.run(&["status"]).unwrap();
     assert!(status.contains("AtTarget"), "status does not say it:\n{status}");
+}
+
+fn why_not(fleet: &Fleet, chute: &str) -> anyhow::Result<serde_json::Value> {
+    let chutes = fleet.get(&["chutes.gepetto.fleet", "-n", "chutes"])?;
+    let found = chutes["items"].as_array().into_iter().flatten().find(|one| one["spec"]["name"] == chute);
+    Ok(found.map(|one| one["status"]["whyNot"].clone()).unwrap_or_default())
 }
 
 fn askings(fleet: &Fleet) -> u64 {
