@@ -230,7 +230,7 @@ fn a_fleet_with_our_agent_is_quiet_frugal_and_discreet() {
 
     fleet.stop(&second).unwrap();
     fail_a_launch(&stage, &mut needles);
-    wait::until("a copy again", PATIENCE, || Ok(fleet.deployed()?.into_iter().find(|d| d.phase == "Active"))).unwrap();
+    fleet.await_active(&["two-gpus", "two-gpus"]).unwrap();
     no_secret_anywhere(&stage, &needles, Except::Secrets);
 }
 

@@ -21,14 +21,14 @@ pub fn setbacks(recent: &[Deployment], refusals: &[Refusals], validator: &Ss58) 
     let mut rows: BTreeMap<(Option<ChuteId>, Option<ServerName>), Row> = BTreeMap::new();
     for deployment in recent.iter().filter(|deployment| deployment.validator == *validator) {
         let (reason, times, at) = match (refused.get(&deployment.id), fate(deployment)) {
-            // Whatever ended it, a person's wish even: it was refused, and went well in nothing.
-            (Some(refusals), _) => (refusal(deployment), refusals.times, refusals.last),
-            (None, Fate::Failed(reason, at)) => (reason, 1, at),
+            (Some(refusals), Fate::Failed(reason, _)) if is_refusal(reason) => (reason, refusals.times, refusals.last),
+            (_, Fate::Failed(reason, at)) => (reason, 1, at),
             (None, Fate::WentWell) => {
                 end_rows(&mut rows, deployment);
                 continue;
             }
-            (None, Fate::Open) => continue,
+            // Stopped for another reason before anything came of it: nothing went well.
+            (Some(_), Fate::WentWell) | (_, Fate::Open) => continue,
         };
         let key = match blame(reason) {
             Blame::Chute => (Some(deployment.chute_id.clone()), None),
@@ -89,10 +89,9 @@ fn last_reason(deployment: &Deployment) -> &str {
     deployment.end_reason.as_deref().unwrap_or(&deployment.phase_reason)
 }
 
-/// Why the validator refused it. One that was stopped for another reason, or did not come to say, was most likely not wanted.
-fn refusal(deployment: &Deployment) -> &str {
-    let reason = last_reason(deployment);
-    if blame(reason) == Blame::Pair { reasons::CAPACITY_REACHED } else { reason }
+/// Whether it is an answer of the validator's; that none came is told by the attempts, too, and is one failure however often.
+fn is_refusal(reason: &str) -> bool {
+    blame(reason) != Blame::Pair && reason != reasons::NO_TOKEN_IN_TIME
 }
 
 struct Row {
@@ -180,22 +179,25 @@ mod tests {
 
     #[test]
     fn each_refusal_counts_though_nothing_has_ended_yet() {
-        let recent = [
-            numbered(3, row("Pending", "Planned", 4, None)),
-            numbered(2, row("Stopping", "CapacityReached", 2, None)),
-            numbered(1, row("Failed", "CapacityReached", 0, Some(3))),
-        ];
-        let refusals = [refused(1, 1, 1), refused(2, 2, 4), refused(3, 1, 5)];
-        let found = setbacks(&recent, &refusals, &validator());
-        assert_eq!(found, [Setback { chute: Some("c".parse().unwrap()), server: None, failures: 4, last: at(5) }]);
+        let recent = [numbered(2, row("Stopping", "CapacityReached", 2, None)), numbered(1, row("Failed", "CapacityReached", 0, Some(3)))];
+        let found = setbacks(&recent, &[refused(1, 1, 1), refused(2, 2, 4)], &validator());
+        assert_eq!(found, [Setback { chute: Some("c".parse().unwrap()), server: None, failures: 3, last: at(4) }]);
     }
 
     #[test]
-    fn a_refused_launch_that_a_person_stopped_was_refused_all_the_same() {
+    fn a_refused_launch_that_a_person_stopped_went_well_in_nothing() {
         let recent = [numbered(2, row("Stopped", "StopRequested", 2, Some(3))), numbered(1, row("Failed", "CapacityReached", 0, Some(1)))];
         let found = setbacks(&recent, &[refused(1, 1, 1), refused(2, 1, 2)], &validator());
-        assert_eq!((found.len(), found[0].failures, found[0].server.as_ref()), (1, 2, None));
+        assert_eq!((found.len(), found[0].failures, found[0].server.as_ref()), (1, 1, None));
         assert_eq!(setbacks(&recent, &[refused(1, 1, 1)], &validator()), [], "its twin got a token, and all was well");
+    }
+
+    #[test]
+    fn a_validator_that_was_not_reached_is_one_failure_however_often_it_was_asked() {
+        let found = setbacks(&[numbered(1, row("Failed", "NoTokenInTime", 0, Some(9)))], &[refused(1, 4, 8)], &validator());
+        assert_eq!(found, [Setback { chute: None, server: None, failures: 1, last: at(9) }]);
+        let asking = [numbered(1, row("Pending", "Planned", 0, None))];
+        assert_eq!(setbacks(&asking, &[refused(1, 3, 8)], &validator()), [], "and none while it is still being asked");
     }
 
     #[test]
