@@ -26,6 +26,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use crd::GpuServer;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
@@ -62,14 +63,14 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
             fingerprint = reply.fingerprint.clone().filter(|text| text.len() <= 128);
             build(&add, &Facts::Agent(reply))?
         }
-        Driver::Remote { kubeconfig, .. } => {
-            let server = build(&add, &Facts::Remote { secret: KUBECONFIG_SECRET.to_owned() })?;
-            app.fleet.ensure_namespace(name).await.map_err(|error| refusal(error, name))?;
-            app.fleet.keep_kubeconfig(name, kubeconfig).await.map_err(|error| refusal(error, name))?;
-            server
-        }
+        Driver::Remote { .. } => build(&add, &Facts::Remote { secret: KUBECONFIG_SECRET.to_owned() })?,
     };
     let created = app.fleet.create_server(&server).await.map_err(|error| refusal(error, name))?;
+    // After the server, whose name nobody else can take now: a kubeconfig must not outlive a creation that was refused, nor
+    // replace that of a server which somebody else added meanwhile. The operator waits for it.
+    if let Driver::Remote { kubeconfig, .. } = &add.driver {
+        keep(&app, &created, kubeconfig).await?;
+    }
     let how = match (server.spec.driver.agent.as_ref(), fingerprint) {
         (Some(agent), Some(fingerprint)) => {
             format!("with node key {} (fingerprint {fingerprint}, compare it with the agent's log)", agent.node_key)
@@ -86,6 +87,26 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
         format!("server {name} now tracked in database, provisioning verification resources..."),
     ];
     Ok(stream(app, name.to_owned(), created.metadata.uid, first))
+}
+
+/// Keeps the kubeconfig of a server just created; where that fails, the server is taken back.
+async fn keep(app: &App, created: &GpuServer, kubeconfig: &str) -> Result<(), ApiError> {
+    let name = name_of(created);
+    let kept = async {
+        app.fleet.ensure_namespace(name).await?;
+        app.fleet.keep_kubeconfig(name, kubeconfig).await
+    };
+    let Err(error) = kept.await else { return Ok(()) };
+    let mut answer = refusal(error, name);
+    if let Err(undo) = app.fleet.delete_server(created, false).await {
+        tracing::warn!(server = name, error = %undo, "a server without its kubeconfig could not be taken back");
+        if let serde_json::Value::String(detail) = &mut answer.detail {
+            detail.push_str("; the server stays without its kubeconfig: remove it with chutes-miner delete-node --name ");
+            detail.push_str(name);
+            detail.push_str(", then add it again");
+        }
+    }
+    Err(answer)
 }
 
 fn not_there_yet(view: &View, add: &AddServer) -> Result<(), ApiError> {

@@ -3,7 +3,10 @@
 use super::world::World;
 use crate::{
     fixtures::{self, KEY},
-    ports::agents::{EnrolError, EnrolReply},
+    ports::{
+        agents::{EnrolError, EnrolReply},
+        fleet::FleetError,
+    },
 };
 use crd::{conditions, conditions::State};
 use futures::StreamExt as _;
@@ -110,9 +113,7 @@ async fn the_stream_follows_the_conditions_and_ends_with_the_success_marker() {
     );
 }
 
-#[tokio::test]
-async fn a_remote_server_keeps_its_kubeconfig_as_a_secret_and_asks_no_agent() {
-    let world = World::start().await;
+fn remote() -> Value {
     let kubeconfig = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "it",
         "clusters": [{"name": "it", "cluster": {"server": "https://203.0.113.9:6443", "certificate-authority-data": "Q0E="}}],
@@ -120,8 +121,41 @@ async fn a_remote_server_keeps_its_kubeconfig_as_a_secret_and_asks_no_agent() {
         "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
     });
     let kubeconfig = kubeconfig.to_string();
-    let extra = json!({ "agent_api": null, "driver": "remote", "kubeconfig": kubeconfig, "gpu_count": 8, "address": "203.0.113.9" });
-    let body = body("gpu-2", &extra);
+    json!({ "agent_api": null, "driver": "remote", "kubeconfig": kubeconfig, "gpu_count": 8, "address": "203.0.113.9" })
+}
+
+#[tokio::test]
+async fn a_remote_server_that_is_refused_leaves_no_kubeconfig_behind() {
+    for (refusal, status) in
+        [(FleetError::Exists, 409), (FleetError::Refused("spec.address: no".into()), 400), (FleetError::Away("timed out".into()), 503)]
+    {
+        let world = World::start().await;
+        world.script.failing.lock().unwrap().insert("create", refusal);
+        assert_eq!(world.post("/servers/", &body("gpu-2", &remote())).await.status, status);
+        assert_eq!(world.script.calls(), ["create gpu-2"], "no namespace, no Secret");
+    }
+}
+
+#[tokio::test]
+async fn a_remote_server_whose_kubeconfig_cannot_be_kept_is_taken_back() {
+    for (step, calls) in [("namespace", &["namespace gpu-2"][..]), ("kubeconfig", &["namespace gpu-2", "kubeconfig gpu-2"])] {
+        let world = World::start().await;
+        world.script.failing.lock().unwrap().insert(step, FleetError::Away("timed out".into()));
+        let reply = world.post("/servers/", &body("gpu-2", &remote())).await;
+        assert_eq!((reply.status, reply.detail().contains("delete-node")), (503, false), "{}", reply.text);
+        assert_eq!(world.script.calls(), [&["create gpu-2"], calls, &["delete gpu-2 lost=false"]].concat());
+
+        let world = World::start().await;
+        world.script.failing.lock().unwrap().extend(["delete", step].map(|call| (call, FleetError::Away("timed out".into()))));
+        let reply = world.post("/servers/", &body("gpu-2", &remote())).await;
+        assert!(reply.detail().contains("chutes-miner delete-node --name gpu-2"), "{}", reply.text);
+    }
+}
+
+#[tokio::test]
+async fn a_remote_server_keeps_its_kubeconfig_as_a_secret_and_asks_no_agent() {
+    let world = World::start().await;
+    let body = body("gpu-2", &remote());
     let request = super::world::over(&super::world::hotkey(), &body).into_iter().fold(
         world.http.post(format!("http://{}/servers/", world.plain)).header("content-type", "application/json"),
         |request, (name, value)| request.header(name, value),
@@ -132,7 +166,7 @@ async fn a_remote_server_keeps_its_kubeconfig_as_a_secret_and_asks_no_agent() {
     assert!(!String::from_utf8_lossy(&first).contains("s3cret"));
     // Hanging up harms nothing.
     drop(answer);
-    assert_eq!(world.script.calls(), ["namespace gpu-2", "kubeconfig gpu-2", "create gpu-2", "event ServerAdded gpu-2"]);
+    assert_eq!(world.script.calls(), ["create gpu-2", "namespace gpu-2", "kubeconfig gpu-2", "event ServerAdded gpu-2"]);
     let server = world.script.view.lock().unwrap().servers[1].clone();
     assert_eq!(server.spec.driver.remote.as_ref().unwrap().kubeconfig_secret_ref.name, "kubeconfig");
     assert!(!world.signed("GET", "/servers/").await.text.contains("s3cret"));

@@ -24,7 +24,7 @@ use protocol::{
 use serde_json::Value;
 use service::readiness::Readiness;
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -48,6 +48,8 @@ pub(super) struct Script {
     pub ledger_up: AtomicBool,
     pub supported: Mutex<Result<BTreeSet<String>, String>>,
     pub agent: Mutex<Result<EnrolReply, EnrolError>>,
+    /// Calls that fail, by their first word.
+    pub failing: Mutex<HashMap<&'static str, FleetError>>,
 }
 
 impl Script {
@@ -57,6 +59,13 @@ impl Script {
 
     fn call(&self, text: String) {
         self.calls.lock().unwrap().push(text);
+    }
+
+    /// A call that may be told to fail.
+    fn tried(&self, text: String) -> Result<(), FleetError> {
+        let failing = self.failing.lock().unwrap().get(text.split(' ').next().unwrap()).cloned();
+        self.call(text);
+        failing.map_or(Ok(()), Err)
     }
 
     pub(super) fn edit(&self, edit: impl FnOnce(&mut View)) {
@@ -74,16 +83,15 @@ impl Fleet for Script {
         self.changes.subscribe()
     }
     async fn ensure_namespace(&self, server: &str) -> Result<(), FleetError> {
-        self.call(format!("namespace {server}"));
-        Ok(())
+        self.tried(format!("namespace {server}"))
     }
     async fn keep_kubeconfig(&self, server: &str, _: &str) -> Result<String, FleetError> {
-        self.call(format!("kubeconfig {server}"));
+        self.tried(format!("kubeconfig {server}"))?;
         Ok("kubeconfig".into())
     }
     async fn create_server(&self, server: &GpuServer) -> Result<GpuServer, FleetError> {
         let name = server.metadata.name.clone().unwrap();
-        self.call(format!("create {name}"));
+        self.tried(format!("create {name}"))?;
         let mut made = server.clone();
         made.metadata.uid = Some(format!("cr-{name}"));
         self.edit(|view| view.servers.push(Arc::new(made.clone())));
@@ -100,8 +108,7 @@ impl Fleet for Script {
         Ok((*self.view().servers[0]).clone())
     }
     async fn delete_server(&self, server: &GpuServer, lost: bool) -> Result<(), FleetError> {
-        self.call(format!("delete {} lost={lost}", server.metadata.name.as_deref().unwrap()));
-        Ok(())
+        self.tried(format!("delete {} lost={lost}", server.metadata.name.as_deref().unwrap()))
     }
     async fn stop_deployment(&self, deployment: &ChuteDeployment) -> Result<(), FleetError> {
         self.call(format!("stop {}", deployment.spec.deployment_id));
@@ -180,6 +187,7 @@ impl World {
             ledger_up: AtomicBool::new(true),
             supported: Mutex::new(Ok(["h100_sxm".to_owned(), "h200".to_owned()].into())),
             agent: Mutex::new(Ok(agent)),
+            failing: Mutex::default(),
         });
         let app = Arc::new(App {
             hotkey: hotkey().address().clone(),
