@@ -4,10 +4,11 @@ use crate::metrics::Metrics;
 use crate::state::StateDir;
 use crd::gpu_server::GpuHealth;
 use gpu::{Driver, Health, Inventory, Seen};
-use realize::GpuHealthMap;
+use realize::{GpuHealthMap, GpuProcessMap};
 use service::readiness::Gate;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use gpu::Reading;
@@ -31,6 +32,10 @@ pub struct Looking {
     pub state: StateDir,
     /// The health of each GPU as last known: a GPU that cannot be read now keeps what was known of it.
     pub health: watch::Sender<GpuHealthMap>,
+    /// How many processes compute on each GPU, as last told.
+    pub processes: watch::Sender<GpuProcessMap>,
+    /// Somebody wants to know now.
+    pub look: Arc<Notify>,
     /// Where readings go.
     pub readings: watch::Sender<Option<Reading>>,
     /// Orders.
@@ -62,6 +67,7 @@ impl Looking {
             self.keep(&mut kept);
             tokio::select! {
                 () = tokio::time::sleep(self.period) => {}
+                () = self.look.notified() => {}
                 command = self.commands.recv() => match command {
                     Some(Command::Forget) => self.inventory.forget(),
                     Some(Command::Recall(seen)) => self.inventory.recall(seen),
@@ -80,6 +86,7 @@ impl Looking {
         }
         self.metrics.gpus(&reading);
         self.health.send_if_modified(|known| update(known, &reading));
+        self.processes.send_if_modified(|known| count(known, &reading));
         self.readings.send_replace(Some(reading));
     }
 
@@ -108,6 +115,20 @@ fn update(known: &mut GpuHealthMap, reading: &Reading) -> bool {
         };
         now.insert(gpu.facts.uuid.clone(), health);
     }
+    let changed = *known != now;
+    *known = now;
+    changed
+}
+
+/// Takes the processes that a reading names into what is known; a GPU that could not be read keeps its own. Returns whether that
+/// changed anything.
+fn count(known: &mut GpuProcessMap, reading: &Reading) -> bool {
+    let of = |gpu: &gpu::GpuReading| match &gpu.live {
+        Some(live) => live.processes,
+        None => known.get(&gpu.facts.uuid).copied(),
+    };
+    let now: GpuProcessMap =
+        reading.gpus.iter().filter_map(|gpu| Some((gpu.facts.uuid.clone(), of(gpu).filter(|count| *count > 0)?))).collect();
     let changed = *known != now;
     *known = now;
     changed
@@ -166,6 +187,21 @@ mod tests {
         update(&mut known, &reading(&[Health::Ok, Health::Ok]));
         assert!(update(&mut known, &reading(&[Health::Ok])));
         assert_eq!(known.len(), 1);
+    }
+
+    #[test]
+    fn processes_are_known_until_the_driver_tells_of_others() {
+        let told = |processes| {
+            let mut reading = reading(&[Health::Ok]);
+            reading.gpus[0].live = Some(gpu::Live { processes, ..gpu::Live::default() });
+            reading
+        };
+        let mut known = GpuProcessMap::new();
+        assert!(!count(&mut known, &told(Some(0))) && !count(&mut known, &told(None)) && known.is_empty());
+        assert!(count(&mut known, &told(Some(2))));
+        assert!(!count(&mut known, &reading(&[Health::Unknown])), "a GPU that could not be read is no emptier");
+        assert_eq!(known.values().copied().collect::<Vec<_>>(), [2]);
+        assert!(count(&mut known, &told(Some(0))) && known.is_empty());
     }
 
     #[test]

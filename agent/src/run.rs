@@ -11,7 +11,7 @@ use crate::token::Keeper;
 use anyhow::Context as _;
 use cluster::client::{ClientSource, connect};
 use gpu::Inventory;
-use realize::GpuHealthMap;
+use realize::{GpuHealthMap, GpuProcessMap, GpuProcesses};
 use service::Registry;
 use service::readiness::Readiness;
 use std::sync::Arc;
@@ -65,6 +65,8 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
     let metrics = Metrics::registered(&mut registry);
     let (gpus_tx, gpus) = watch::channel(None);
     let (health_tx, health) = watch::channel(GpuHealthMap::new());
+    let (processes_tx, counts) = watch::channel(GpuProcessMap::new());
+    let processes = GpuProcesses { counts, look: Arc::default() };
     let (node_tx, node_facts) = watch::channel(None);
     let (enrolment_tx, enrolment) = watch::channel(state.enrolment());
     let (access_tx, access) = watch::channel(None);
@@ -78,6 +80,8 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
             period: Duration::from_secs(options.inventory_interval_s),
             state: state.clone(),
             health: health_tx,
+            processes: processes_tx,
+            look: Arc::clone(&processes.look),
             readings: gpus_tx,
             commands,
             gate: readiness.gate("nvml"),
@@ -105,6 +109,7 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
         gpus: gpus.clone(),
         node: node_facts.clone(),
         health,
+        processes,
         inventory: inventory.clone(),
         miner: options.miner.clone(),
         pods: options.pods.clone(),

@@ -13,7 +13,7 @@ use crd::GpuServer;
 use crd::gpu_server::Cluster;
 use kube::Api;
 use protocol::ids::Ss58;
-use realize::{Deadlines, GpuHealthMap, RealizeConfig, Realizer};
+use realize::{Deadlines, GpuHealthMap, GpuProcesses, RealizeConfig, Realizer};
 use service::readiness::Gate;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub struct Parts {
     pub node: watch::Receiver<Option<NodeFacts>>,
     /// The health of each GPU as last known.
     pub health: watch::Receiver<GpuHealthMap>,
+    /// The processes on each GPU.
+    pub processes: GpuProcesses,
     /// Orders to the inventory.
     pub inventory: mpsc::Sender<Command>,
     /// The miner's hotkey address.
@@ -115,6 +117,7 @@ async fn realize(parts: Parts, control: Arc<Control>, stop: CancellationToken) {
         miner: parts.miner,
         deadlines: Deadlines::default(),
         gpu_health: parts.health,
+        gpu_processes: parts.processes,
         manager: MANAGER.to_owned(),
     };
     Realizer::new(config).run(stop).await;

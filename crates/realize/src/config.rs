@@ -1,5 +1,6 @@
 //! What a realizer needs to be told.
 
+use crate::GpuProcesses;
 use crd::gpu_server::GpuHealth;
 use jiff::SignedDuration;
 use protocol::ids::{GpuUuid, ServerName, Ss58};
@@ -42,6 +43,8 @@ pub struct RealizeConfig {
     pub deadlines: Deadlines,
     /// The health of the server's GPUs, as it changes.
     pub gpu_health: watch::Receiver<GpuHealthMap>,
+    /// The processes on them.
+    pub gpu_processes: GpuProcesses,
     /// Field manager of `status.workload`. One name for both drivers, so that a server may change from one to the other.
     pub manager: String,
 }

@@ -12,12 +12,14 @@ mod config;
 pub mod decide;
 mod execute;
 mod memory;
+mod neighbours;
 pub mod observe;
 mod orphans;
 mod realizer;
 mod report;
 
 pub use config::{Deadlines, GpuHealthMap, RealizeConfig};
+pub use neighbours::{GpuProcessMap, GpuProcesses};
 pub use orphans::Orphan;
 pub use realizer::Realizer;
 pub use report::reason;

@@ -6,6 +6,7 @@ use crate::{
     decide::{Input, Step, Wanted, decide},
     execute::{Hands, Outcome},
     memory::Memory,
+    neighbours::Neighbours,
     observe::{Holder, Seen, SeenJob, SeenPod, SeenService, job_devices, pod_devices, prune_job, prune_pod},
     orphans, report,
 };
@@ -61,6 +62,7 @@ pub struct Realizer {
     jobs: WatchHandle<Job>,
     pods: WatchHandle<Pod>,
     services: WatchHandle<Service>,
+    neighbours: Neighbours,
     reports: Api<ChuteDeployment>,
     memory: Memory,
     /// Held from the look at the GPUs to the creation of the Job: two launches never both find a GPU free.
@@ -80,6 +82,7 @@ impl Realizer {
             jobs: source_pruned(hands.jobs.clone(), ours(), prune_job),
             pods: source_pruned(hands.pods.clone(), ours(), prune_pod),
             services: source(hands.services.clone(), ours()),
+            neighbours: Neighbours::new(&config),
             hands,
             reports,
             memory: Memory::default(),
@@ -93,7 +96,7 @@ impl Realizer {
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         let prepared = async {
             self.prepare().await;
-            tokio::join!(self.jobs.ready(), self.pods.ready(), self.services.ready());
+            tokio::join!(self.jobs.ready(), self.pods.ready(), self.services.ready(), self.neighbours.begin(&self.config));
         };
         tokio::select! {
             () = prepared => {}
@@ -113,12 +116,18 @@ impl Realizer {
             move |service: &Service| owner(&service.metadata, &this).into_iter().collect::<Vec<_>>()
         };
         let also = with_waiting.clone();
-        let triggers = vec![
+        let whoever_waits = {
+            let this = Arc::clone(&self);
+            move |_: &Pod| this.memory.waiting().into_iter().map(|id| this.key(&id)).collect::<Vec<_>>()
+        };
+        let mut triggers = vec![
             on_touch(&self.jobs, move |job: &Job| also(&job.metadata)),
             on_touch(&self.pods, move |pod: &Pod| with_waiting(&pod.metadata)),
             on_touch(&self.services, of_service),
             on_wake(WatchStream::from_changes(self.config.gpu_health.clone())),
+            on_wake(WatchStream::from_changes(self.config.gpu_processes.counts.clone())),
         ];
+        triggers.extend(self.neighbours.watch().map(|pods| on_touch(pods, whoever_waits)));
         let this = Arc::clone(&self);
         let pass = move |request| {
             let this = Arc::clone(&this);
@@ -239,7 +248,7 @@ impl Realizer {
         let launching = matches!(step, Step::CreateJob { .. });
         let _alone = if launching { Some(self.launching.lock().await) } else { None };
         if launching {
-            let age = self.pods.freshness.age().max(self.jobs.freshness.age());
+            let age = self.pods.freshness.age().max(self.jobs.freshness.age()).max(self.neighbours.age());
             if age > FRESH {
                 return Err(PassError::Blind(age));
             }
@@ -281,7 +290,8 @@ impl Realizer {
         seen
     }
 
-    /// Who else holds GPUs of this deployment: living pods, unfinished Jobs, and Jobs just made that no cache shows yet.
+    /// Who else holds GPUs of this deployment: living pods, unfinished Jobs, Jobs just made that no cache shows yet, and whoever
+    /// else is at work on the server.
     fn held(&self, spec: &ChuteDeploymentSpec) -> Vec<Holder> {
         let me = &spec.deployment_id;
         let other = |meta: &ObjectMeta| names::deployment_of(meta.labels.as_ref()).as_ref() != Some(me);
@@ -291,7 +301,8 @@ impl Realizer {
             let held = spec.gpus.iter().filter(move |gpu| devices.holds(gpu));
             held.map(move |gpu| Holder { gpu: gpu.clone(), by: by.clone() })
         });
-        seen.chain(self.memory.held(me, &spec.gpus)).collect()
+        let others = self.neighbours.holders(&spec.gpus).into_iter().chain(self.config.gpu_processes.holders(&spec.gpus));
+        seen.chain(self.memory.held(me, &spec.gpus)).chain(others).collect()
     }
 
     fn outcome(&self, prior: &Option<Workload>, seen: &Seen, state: WorkloadState, reason: &str, message: &str) -> Workload {
@@ -318,6 +329,9 @@ impl Realizer {
     async fn say(&self, deployment: &ChuteDeployment, reported: Option<&Workload>, report: Workload) -> Result<(), PassError> {
         let id = &deployment.spec.deployment_id;
         self.memory.waits(id, report.state == WorkloadState::Waiting);
+        if report.reason.as_deref() == Some(report::reason::GPU_BUSY) {
+            self.config.gpu_processes.look.notify_one();
+        }
         if !self.memory.say(id, &report, reported, Instant::now()) {
             return Ok(());
         }

@@ -80,6 +80,13 @@ impl NodeProfile {
         Self::new(OWN_NAMESPACE.to_owned(), TokenDelivery::Copied, node_name)
     }
 
+    /// Whether others may run pods on the node, and we may see them: a cluster of the server's own is ours to look at, on a
+    /// shared one a server's account sees its own namespace, and a sealed worker admits only what its image holds.
+    #[must_use]
+    pub fn admits_strangers(&self) -> bool {
+        self.token == TokenDelivery::Copied
+    }
+
     /// The profile of a server.
     #[must_use]
     pub fn of(server: &GpuServer) -> Self {

@@ -21,7 +21,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt as _};
 use protocol::ids::Ss58;
 use protocol::key::Keypair;
-use realize::{Deadlines, RealizeConfig, Realizer};
+use realize::{Deadlines, GpuProcesses, RealizeConfig, Realizer};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -153,6 +153,7 @@ impl Remotes {
             miner: self.miner.clone(),
             deadlines: Deadlines::default(),
             gpu_health,
+            gpu_processes: GpuProcesses::unknown(),
             manager: RealizeConfig::MANAGER.to_owned(),
         };
         let look = look::Look {

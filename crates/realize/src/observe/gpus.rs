@@ -1,4 +1,4 @@
-//! Which GPUs a pod holds: what `NVIDIA_VISIBLE_DEVICES` of its containers says, since nothing else gives a chute its GPUs.
+//! Which GPUs a chute's pod holds: what `NVIDIA_VISIBLE_DEVICES` of its containers says, since nothing else gives a chute its GPUs.
 
 use k8s_openapi::api::{
     batch::v1::Job,
@@ -14,7 +14,7 @@ pub(crate) const VISIBLE: &str = "NVIDIA_VISIBLE_DEVICES";
 pub struct Holder {
     /// The GPU.
     pub gpu: GpuUuid,
-    /// Name of the pod or Job.
+    /// Name of the pod or Job, or what else it is, for people.
     pub by: String,
 }
 
@@ -65,11 +65,16 @@ pub fn devices_of(value: &str) -> Devices {
 
 /// The GPUs a pod holds while it lives: a pod that ended holds none.
 pub(crate) fn pod_devices(pod: &Pod) -> Devices {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    if matches!(phase, Some("Succeeded" | "Failed")) {
+    if ended(pod) {
         return Devices::default();
     }
     pod.spec.as_ref().map(Devices::of_pod_spec).unwrap_or_default()
+}
+
+/// Whether all its containers have ended for good.
+pub(super) fn ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 /// The GPUs a Job will hold, or holds, until it is finished.

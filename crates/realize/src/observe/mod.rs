@@ -3,11 +3,13 @@
 mod gpus;
 mod pod;
 mod prune;
+mod stranger;
 
 pub use gpus::{Devices, Holder, devices_of};
 pub(crate) use gpus::{job_devices, pod_devices};
 pub use pod::{Ended, SeenPod, Trouble};
 pub(crate) use prune::{job as prune_job, pod as prune_pod};
+pub(crate) use stranger::{prune_stranger, stranger_devices};
 
 use crd::chute_deployment::NodePort;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Service};
@@ -22,7 +24,7 @@ pub struct Seen {
     pub job: Option<SeenJob>,
     /// Its pods, oldest first; more than one only if somebody else meddles.
     pub pods: Vec<SeenPod>,
-    /// Living pods or Jobs of others that hold one of its GPUs.
+    /// Living pods or Jobs of others, or processes, that hold one of its GPUs.
     pub held: Vec<Holder>,
     /// Its GPUs that are known to be lost.
     pub lost: Vec<GpuUuid>,

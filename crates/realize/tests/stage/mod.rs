@@ -19,11 +19,14 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use kubelab::{Guard, Lab, Options};
-use realize::{Deadlines, GpuHealthMap, RealizeConfig, Realizer};
+use realize::{Deadlines, GpuHealthMap, GpuProcessMap, GpuProcesses, RealizeConfig, Realizer};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use testkit::faults::{FaultProxy, FaultProxyConfig};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use workload::NodeProfile;
 
@@ -40,6 +43,9 @@ pub struct Stage {
     pub jobs: Api<Job>,
     pub pods: Api<Pod>,
     pub health: watch::Sender<GpuHealthMap>,
+    pub processes: watch::Sender<GpuProcessMap>,
+    /// Told when the realizer wants the GPUs looked at.
+    pub looks: Arc<Notify>,
     pub profile: NodeProfile,
     pub token: String,
     pub lab: Guard,
@@ -91,6 +97,8 @@ impl Stage {
             jobs: Api::namespaced(client.clone(), "chutes"),
             pods: Api::namespaced(client.clone(), "chutes"),
             health: watch::Sender::new(GpuHealthMap::new()),
+            processes: watch::Sender::new(GpuProcessMap::new()),
+            looks: Arc::default(),
             client,
             profile: NodeProfile::agent_own("gpu-0"),
             token: administrators_token(&lab),
@@ -116,6 +124,7 @@ impl Stage {
             miner: ADDRESS.parse().unwrap(),
             deadlines: Deadlines { trouble: SignedDuration::from_millis(1500), ..Deadlines::default() },
             gpu_health: self.health.subscribe(),
+            gpu_processes: GpuProcesses { counts: self.processes.subscribe(), look: Arc::clone(&self.looks) },
             manager: RealizeConfig::MANAGER.to_owned(),
         });
         let stop = CancellationToken::new();
