@@ -2,7 +2,7 @@
 
 use protocol::ids::Ss58;
 use protocol::key::{Keypair, Seed};
-use protocol::sign::sha256_hex;
+use protocol::sign::fingerprint;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -47,13 +47,6 @@ impl Identity {
     pub fn fingerprint(&self) -> String {
         fingerprint(self.address())
     }
-}
-
-/// The fingerprint of a node key's address.
-#[must_use]
-pub fn fingerprint(address: &Ss58) -> String {
-    let digits = sha256_hex(address.as_str().as_bytes());
-    [&digits[..4], &digits[4..8], &digits[8..12], &digits[12..16]].join("-")
 }
 
 #[cfg(test)]

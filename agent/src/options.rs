@@ -26,7 +26,7 @@ pub struct Options {
     #[arg(long, env = "PUBLIC_ADDRESS")]
     pub address: Option<String>,
 
-    /// Folder for the node key and what must survive a restart. Without what is in it the server must be added again.
+    /// Folder for the node key and what must survive a restart. Without what is in it the server must be enrolled again.
     #[arg(long, value_name = "FOLDER", env = "STATE_DIR", default_value = "/var/lib/gepetto-agent")]
     pub state_dir: PathBuf,
 

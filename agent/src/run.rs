@@ -112,6 +112,7 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
         processes,
         inventory: inventory.clone(),
         miner: options.miner.clone(),
+        fingerprint: identity.fingerprint(),
         pods: options.pods.clone(),
         gate: control_gate,
         refused,

@@ -7,6 +7,7 @@ use crate::metrics::Metrics;
 use crate::node::NodeFacts;
 use crate::options::PodOptions;
 use crate::report::Reporter;
+use cluster::backoff::Policy;
 use cluster::call::get_opt;
 use cluster::heartbeat::{self, Heartbeat};
 use crd::GpuServer;
@@ -25,6 +26,8 @@ use workload::NodeProfile;
 /// The agent's Lease in the server's own namespace.
 const LEASE: &str = "agent";
 const RETRY: Duration = Duration::from_secs(5);
+/// Rights that were granted a moment ago are not known everywhere yet: the first tries come fast.
+const READING: Policy = Policy { first: Duration::from_millis(200), most: RETRY };
 const BEAT: Duration = Duration::from_secs(10);
 /// Beyond this age of the Lease the operator calls the server silent.
 const BELIEVED: Duration = Duration::from_secs(40);
@@ -46,6 +49,8 @@ pub struct Parts {
     pub inventory: mpsc::Sender<Command>,
     /// The miner's hotkey address.
     pub miner: Ss58,
+    /// The fingerprint of the node key, which the Lease names: the operator tells this agent from one before it.
+    pub fingerprint: String,
     /// How pods differ here from what is usual.
     pub pods: PodOptions,
     /// Open while the Lease is renewed.
@@ -126,14 +131,16 @@ async fn realize(parts: Parts, control: Arc<Control>, stop: CancellationToken) {
 /// The server's own resource, as soon as it can be read.
 async fn own_server(control: &Control, stop: &CancellationToken) -> Option<GpuServer> {
     let servers: Api<GpuServer> = Api::namespaced(control.client.clone(), crd::FLEET_NAMESPACE);
+    let mut failures = 0u32;
     loop {
+        failures = failures.saturating_add(1);
         match get_opt(&servers, &control.server).await {
             Ok(Some(server)) => return Some(server),
             Ok(None) => tracing::debug!(server = control.server, "there is no such GpuServer yet"),
             Err(error) => tracing::warn!(%error, "the GpuServer cannot be read"),
         }
         tokio::select! {
-            () = tokio::time::sleep(RETRY) => {}
+            () = tokio::time::sleep(READING.after(failures)) => {}
             () = stop.cancelled() => return None,
         }
     }
@@ -143,7 +150,8 @@ async fn beat(parts: Parts, control: Arc<Control>, stop: CancellationToken) {
     let heartbeat = Heartbeat {
         namespace: control.namespace.clone(),
         name: LEASE.to_owned(),
-        identity: MANAGER.to_owned(),
+        manager: MANAGER.to_owned(),
+        holder: heartbeat::holder(MANAGER, &parts.fingerprint),
         period: BEAT,
         duration: BELIEVED,
     };

@@ -64,6 +64,7 @@ pub(crate) struct Connection {
         A sealed worker, driven over its kubeconfig:\n  chutes-miner add-node --name tee-1 --gpu-short-ref h200 --hourly-cost 3.50 \\\n    \
         --validator 5Dt7HZ7Zpw4DppPxFM7Ke3Cm7sDAWhsZXmM5ZAmE7dSVJbcQ --gpu-count 8 \\\n    \
         --driver remote --kubeconfig-file tee-1.yaml --address 203.0.113.8\n\n\
+        The agent of gpu-1 lost its state; its chutes run on:\n  chutes-miner add-node --name gpu-1 --re-enrol\n\n\
         Interrupting it harms nothing: the control plane goes on, and\nchutes-miner status shows how far it is."
 )]
 pub(crate) struct AddNode {
@@ -71,16 +72,16 @@ pub(crate) struct AddNode {
     #[arg(long)]
     pub(crate) name: String,
     /// Hotkey of the validator it shall earn from
-    #[arg(long, value_name = "SS58")]
-    pub(crate) validator: String,
+    #[arg(long, value_name = "SS58", required_unless_present = "re_enrol")]
+    pub(crate) validator: Option<String>,
     /// US dollars per GPU and hour
-    #[arg(long, value_name = "USD")]
-    pub(crate) hourly_cost: f64,
+    #[arg(long, value_name = "USD", required_unless_present = "re_enrol")]
+    pub(crate) hourly_cost: Option<f64>,
     /// GPU type by its short name, such as h100_sxm
-    #[arg(long, value_name = "REF")]
-    pub(crate) gpu_short_ref: String,
+    #[arg(long, value_name = "REF", required_unless_present = "re_enrol")]
+    pub(crate) gpu_short_ref: Option<String>,
     /// URL of the agent on the server
-    #[arg(long, value_name = "URL", required_unless_present = "kubeconfig_file")]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["kubeconfig_file", "re_enrol"])]
     pub(crate) agent_api: Option<String>,
     /// Who drives it: our agent, or us over a kubeconfig
     #[arg(long, value_enum, value_name = "WHO", default_value_t = Driver::Agent)]
@@ -103,6 +104,9 @@ pub(crate) struct AddNode {
     /// Which cluster runs its pods
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) cluster: Option<Cluster>,
+    /// It is known, but its agent lost its state: pin the new node key
+    #[arg(long, conflicts_with_all = ["kubeconfig_file", "driver"])]
+    pub(crate) re_enrol: bool,
     /// How to print it; json: one document a line, the outcome last
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,

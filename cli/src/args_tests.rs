@@ -18,8 +18,9 @@ fn the_definition_is_sound() {
 fn the_existing_flags_parse_and_a_repeated_one_takes_the_last() {
     let line = format!("{ADD} --agent-api http://a --hotkey one --miner-api http://m --hotkey two");
     let Some(Command::AddNode(add)) = parse(&line).unwrap().command else { panic!("another command") };
-    assert_eq!((add.connection.hotkey.as_str(), add.connection.miner_api.as_str(), add.hourly_cost), ("two", "http://m", 1.5));
+    assert_eq!((add.connection.hotkey.as_str(), add.connection.miner_api.as_str(), add.hourly_cost), ("two", "http://m", Some(1.5)));
     for line in [
+        "chutes-miner add-node --name n --re-enrol",
         "chutes-miner delete-node --name n --hotkey h",
         "chutes-miner lock --name n",
         "chutes-miner unlock --name n",

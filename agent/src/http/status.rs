@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub(super) struct Status {
     version: &'static str,
     node_name: String,
+    node_uid: Option<String>,
     node_key: Ss58,
     fingerprint: String,
     server: Option<String>,
@@ -40,6 +41,7 @@ pub(super) async fn status(State(public): State<Arc<Public>>, headers: HeaderMap
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         node_name: public.node_name.clone(),
+        node_uid: public.node.borrow().as_ref().map(|node| node.uid.clone()),
         node_key: public.identity.address().clone(),
         fingerprint: public.identity.fingerprint(),
         server: enrolment.as_ref().map(|known| known.server.to_string()),

@@ -6,7 +6,7 @@ use crate::control::Control;
 use crate::inventory::{Command, Reading};
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
-use cluster::{apply::ssa_status, call::get_opt};
+use cluster::{apply::ssa_status, backoff::Policy, call::get_opt};
 use crd::GpuServer;
 use crd::gpu_server::Reported;
 use kube::Api;
@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the report is compared with what the control cluster really holds, should somebody else have changed it.
 const COMPARE: Duration = Duration::from_secs(60);
-const RETRY: Duration = Duration::from_secs(5);
+/// After a failure. The first tries come fast: right after an enrolment the rights are not known everywhere yet.
+const RETRY: Policy = Policy { first: Duration::from_millis(200), most: Duration::from_secs(5) };
 
 /// Writes reports to one control cluster.
 pub struct Reporter {
@@ -43,6 +44,7 @@ impl Reporter {
         // What the control cluster holds as far as we know; unknown until read, and again after each failure.
         let mut held: Option<Option<Reported>> = None;
         let mut compare_at = Instant::now();
+        let mut failures = 0u32;
         loop {
             let (mut fresh, mut compare) = (false, false);
             tokio::select! {
@@ -55,13 +57,14 @@ impl Reporter {
             if compare {
                 compare_at = Instant::now() + COMPARE;
                 held = self.read(&servers).await;
+                failures = if held.is_some() { 0 } else { failures.saturating_add(1) };
             }
             let Some(reading) = self.gpus.borrow_and_update().clone() else { continue };
             if fresh {
                 composer.observe(&reading);
             }
             let Some(last) = &held else {
-                compare_at = compare_at.min(Instant::now() + RETRY);
+                compare_at = compare_at.min(Instant::now() + RETRY.after(failures));
                 continue;
             };
             if let Some(last) = last {
@@ -74,7 +77,8 @@ impl Reporter {
             }
             held = if self.write(&servers, &report).await { Some(Some(report)) } else { None };
             if held.is_none() {
-                compare_at = compare_at.min(Instant::now() + RETRY);
+                failures = failures.saturating_add(1);
+                compare_at = compare_at.min(Instant::now() + RETRY.after(failures));
             }
         }
     }

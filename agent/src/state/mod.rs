@@ -1,6 +1,6 @@
 //! What must survive a restart, in one folder that only this user may read.
 //!
-//! Losing the folder loses no chute: the agent makes a new node key and waits to be added again.
+//! Losing the folder loses no chute: the agent makes a new node key and waits to be enrolled again.
 
 mod files;
 
@@ -22,7 +22,7 @@ pub enum StateError {
         cause: std::io::Error,
     },
     /// The node key is not readable as one.
-    #[error("{path} holds no node key ({why}): restore it from a backup, or remove it and add the server again")]
+    #[error("{path} holds no node key ({why}): restore it from a backup, or remove it and enrol the server again (chutes-miner add-node --re-enrol)")]
     Key {
         /// The file.
         path: PathBuf,
@@ -58,7 +58,7 @@ impl StateDir {
         }
         let (identity, text) = Identity::generate();
         files::write(&path, text.as_bytes())?;
-        tracing::info!(node_key = %identity.address(), "made a new node key: add the server with chutes-miner add-node");
+        tracing::info!(node_key = %identity.address(), "made a new node key: add the server with chutes-miner add-node; one that was added before, with --re-enrol");
         Ok(identity)
     }
 
@@ -166,7 +166,7 @@ mod tests {
         let state = StateDir::open(folder.path()).unwrap();
         files::write(&folder.path().join("node.key"), b"s3cret").unwrap();
         let error = state.identity().unwrap_err().to_string();
-        assert!(error.contains("add the server again") && !error.contains("s3cret"), "{error}");
+        assert!(error.contains("--re-enrol") && !error.contains("s3cret"), "{error}");
         files::write(&folder.path().join("enrolment.json"), b"{").unwrap();
         assert_eq!(state.enrolment(), None);
     }

@@ -50,7 +50,11 @@ struct Answer {
 #[derive(Deserialize)]
 struct Complaint {
     detail: String,
+    code: Option<String>,
 }
+
+/// The code of a refusal for good: the node key is not the one that is pinned for the server.
+const REPLACED: &str = "NodeKeyNotPinned";
 
 /// Why no token was bought. Never holds one.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +74,8 @@ pub enum BuyError {
         status: u16,
         /// Its words.
         detail: String,
+        /// Its reason for programs, if it gave one.
+        code: Option<String>,
     },
     /// Its answer makes no sense.
     #[error("the control plane's answer makes no sense: {0}")]
@@ -77,6 +83,14 @@ pub enum BuyError {
     /// It was bought, but could not be put where clients read it.
     #[error("a token was bought but could not be kept: {0}")]
     Kept(String),
+}
+
+impl BuyError {
+    /// Whether the control plane knows this server by another node key: no waiting helps.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        matches!(self, Self::Refused { code: Some(code), .. } if code == REPLACED)
+    }
 }
 
 /// Buys tokens for one enrolment.
@@ -126,7 +140,8 @@ impl Buyer {
         let status = response.status().as_u16();
         let answer = self.read(response).await?;
         if status != 200 {
-            return Err(BuyError::Refused { status, detail: complaint(&answer) });
+            let Complaint { detail, code } = complaint(&answer);
+            return Err(BuyError::Refused { status, detail, code });
         }
         self.grant(&answer, now)
     }
@@ -181,9 +196,11 @@ fn text(error: &reqwest::Error) -> String {
     text
 }
 
-fn complaint(answer: &[u8]) -> String {
-    let detail = serde_json::from_slice::<Complaint>(answer).map(|complaint| complaint.detail);
-    detail.unwrap_or_else(|_| String::from_utf8_lossy(answer).into_owned()).chars().take(300).collect()
+fn complaint(answer: &[u8]) -> Complaint {
+    let read = serde_json::from_slice(answer);
+    let mut complaint = read.unwrap_or_else(|_| Complaint { detail: String::from_utf8_lossy(answer).into_owned(), code: None });
+    complaint.detail = complaint.detail.chars().take(500).collect();
+    complaint
 }
 
 #[cfg(test)]

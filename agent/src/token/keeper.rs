@@ -13,12 +13,20 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The longest sleep at a stretch: the schedule is by the wall clock, which may jump.
 const LONGEST_NAP: Duration = Duration::from_secs(15);
+/// After an order the control plane still pins the key and makes the account: a purchase that fails meanwhile is no news, and the first
+/// is not even tried before [`AFTER_ORDER`].
+const GRACE: Duration = Duration::from_secs(5);
+const AFTER_ORDER: Duration = Duration::from_millis(200);
 /// Seconds after which a new token has reached every client.
 const SETTLED_S: i64 = 90;
+
+/// What an agent waits for that has no enrolment, be it new or robbed of its state.
+const NOBODY: &str = "nobody has added this server: chutes-miner add-node; one that was added before: add-node --re-enrol";
 
 /// Buys tokens and publishes the access they give.
 pub struct Keeper {
@@ -46,28 +54,37 @@ impl Keeper {
         // Only what was kept over a restart is used again. An order that comes now means that the server was added anew: an old
         // token is of an account that may be gone.
         let mut kept = self.state.grant().filter(|_| self.state.has_token());
+        let mut ordered = false;
         loop {
             let enrolment = self.enrolment.borrow_and_update().clone();
             let ended = match enrolment {
                 None => {
-                    self.enrolled.close("nobody has added this server: chutes-miner add-node");
+                    self.enrolled.close(NOBODY);
                     self.control.close("not enrolled");
                     self.changed(&shutdown).await
                 }
                 Some(enrolment) => {
                     self.enrolled.open();
                     let kept = kept.take().filter(|kept| is_of(kept, &enrolment));
-                    self.serve(enrolment, kept, &shutdown).await
+                    self.serve(enrolment, kept, ordered, &shutdown).await
                 }
             };
+            ordered = true;
             if ended.is_break() {
                 return;
             }
         }
     }
 
-    /// Keeps a token for one enrolment, until that changes.
-    async fn serve(&mut self, enrolment: Enrolment, kept: Option<Grant>, shutdown: &CancellationToken) -> ControlFlow<()> {
+    /// Keeps a token for one enrolment, until that changes. `ordered`: the enrolment came just now, not from the state folder.
+    async fn serve(
+        &mut self,
+        enrolment: Enrolment,
+        kept: Option<Grant>,
+        ordered: bool,
+        shutdown: &CancellationToken,
+    ) -> ControlFlow<()> {
+        let begun = Instant::now();
         let buyer = match Buyer::new(enrolment, self.identity.clone()) {
             Ok(buyer) => buyer,
             Err(error) => {
@@ -81,10 +98,18 @@ impl Keeper {
             None => self.start_over(),
         }
         let mut grant = kept;
-        let (mut failures, mut failed) = (0u32, 0i64);
+        let (mut failures, mut failed) = (0u32, Instant::now());
         let mut roll: f64 = rand::random();
+        // Whether this row of failures was told.
+        let mut told = false;
+        if ordered {
+            tokio::select! {
+                () = tokio::time::sleep(AFTER_ORDER) => {}
+                ended = self.changed(shutdown) => return ended,
+            }
+        }
         loop {
-            let wait = schedule::wait(grant.as_ref().map(term), failures, failed, roll, now());
+            let wait = schedule::wait(grant.as_ref().map(term), failures, failed.elapsed(), roll, now());
             if !wait.is_zero() {
                 let refused = self.refused.clone();
                 tokio::select! {
@@ -112,7 +137,7 @@ impl Keeper {
             };
             match kept {
                 Ok(new) => {
-                    failures = 0;
+                    (failures, told) = (0, false);
                     // A client that met an ended token holds on to it for up to a minute: a fresh one does not.
                     let follows = grant.as_ref().is_some_and(|old| term(old).is_live(now()) && same_place(old, &new));
                     if !follows || self.access.borrow().is_none() {
@@ -121,9 +146,24 @@ impl Keeper {
                     grant = Some(new);
                 }
                 Err(error) => {
+                    if error.is_replaced() && (grant.is_some() || self.access.borrow().is_some()) {
+                        // What this agent holds is dead. Two agents for one server must not both try: the chutes are the other one's now.
+                        grant = None;
+                        self.start_over();
+                    }
                     failures = failures.saturating_add(1);
-                    failed = now();
-                    self.note_failure(&error, grant.as_ref(), failures);
+                    failed = Instant::now();
+                    // A failure while the token still lives is a matter for the log; the gate closes when there is none left.
+                    if !grant.as_ref().is_some_and(|kept| term(kept).is_live(now())) {
+                        self.control.close(error.to_string());
+                    }
+                    let early = ordered && begun.elapsed() < GRACE;
+                    if !early && (!told || failures.is_multiple_of(30)) {
+                        told = true;
+                        self.tell(&error, failures);
+                    } else {
+                        tracing::debug!(failures, %error, "no new token yet");
+                    }
                 }
             }
         }
@@ -158,13 +198,12 @@ impl Keeper {
         }
     }
 
-    /// A failure while the token still lives is a matter for the log; the gate closes when there is none left.
-    fn note_failure(&self, error: &BuyError, grant: Option<&Grant>, failures: u32) {
-        if failures == 1 || failures.is_multiple_of(30) {
+    fn tell(&self, error: &BuyError, failures: u32) {
+        if error.is_replaced() {
+            let fingerprint = self.identity.fingerprint();
+            tracing::error!(failures, fingerprint, %error, "this agent may not serve this server; chutes keep running");
+        } else {
             tracing::warn!(failures, %error, "no new token; chutes keep running");
-        }
-        if !grant.is_some_and(|kept| term(kept).is_live(now())) {
-            self.control.close(error.to_string());
         }
     }
 

@@ -53,15 +53,14 @@ pub(crate) async fn run(args: AddNode) -> Result<(), Failure> {
 }
 
 fn body(args: &AddNode, kubeconfig: Option<&str>) -> Value {
-    let mut body = json!({
-        "name": args.name,
-        "validator": args.validator,
-        "hourly_cost": args.hourly_cost,
-        "gpu_short_ref": args.gpu_short_ref,
-        "agent_api": args.agent_api,
-    });
-    // Only what was said: an older miner API knows none of these.
+    let mut body = json!({ "name": args.name });
+    // Only what was said: an older miner API knows none of the later ones.
     let optional = [
+        ("validator", args.validator.as_ref().map(|text| json!(text))),
+        ("hourly_cost", args.hourly_cost.map(|cost| json!(cost))),
+        ("gpu_short_ref", args.gpu_short_ref.as_ref().map(|text| json!(text))),
+        ("agent_api", (args.agent_api.is_some() || !args.re_enrol).then(|| json!(args.agent_api))),
+        ("re_enrol", args.re_enrol.then(|| json!(true))),
         ("driver", (args.driver == Driver::Remote || kubeconfig.is_some()).then(|| json!("remote"))),
         ("kubeconfig", kubeconfig.map(|text| json!(text))),
         ("address", args.address.as_ref().map(|text| json!(text))),
@@ -150,6 +149,16 @@ mod tests {
             body,
             json!({ "name": "gpu-1", "validator": "v", "hourly_cost": 2.5, "gpu_short_ref": "h100", "agent_api": "http://a:32000" })
         );
+    }
+
+    #[test]
+    fn enrolling_again_needs_the_name_alone_and_says_so() {
+        let only = Args::try_parse_from(["x", "add-node", "--name", "gpu-1", "--re-enrol"]).unwrap();
+        let Some(Command::AddNode(args)) = only.command else { panic!("another command") };
+        assert_eq!(body(&args, None), json!({ "name": "gpu-1", "re_enrol": true }));
+        let again = body(&parsed("--agent-api http://a:32000 --re-enrol"), None);
+        assert_eq!((&again["hourly_cost"], &again["agent_api"], &again["re_enrol"]), (&json!(2.5), &json!("http://a:32000"), &json!(true)));
+        assert!(Args::try_parse_from(["x", "add-node", "--name", "gpu-1", "--re-enrol", "--kubeconfig-file", "f"]).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! "I am alive", as a Lease that its only writer renews: no heartbeat ever stands in a status.
 
 use crate::{
-    Result,
+    Result, backoff,
     call::{bounded, get_opt},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -23,25 +23,40 @@ pub struct Heartbeat {
     pub namespace: String,
     /// Name of the Lease.
     pub name: String,
-    /// Who beats; also the field manager.
-    pub identity: String,
+    /// The field manager.
+    pub manager: String,
+    /// Who beats.
+    pub holder: String,
     /// How often.
     pub period: Duration,
     /// How long others should believe it.
     pub duration: Duration,
 }
 
-/// Beats until `shutdown`. A beat that fails is tried again with the next; `beat` is told each outcome.
+/// Between a beat that failed and the next, at first: rights that were granted a moment ago are not known everywhere yet.
+const SOON: Duration = Duration::from_millis(250);
+
+/// Beats until `shutdown`. A beat that fails is tried again soon, and at the latest after the period; `beat` is told each outcome.
 pub async fn run(client: Client, heartbeat: Heartbeat, shutdown: CancellationToken, mut beat: impl FnMut(&Result<()>)) {
     let api: Api<Lease> = Api::namespaced(client, &heartbeat.namespace);
+    let retry = backoff::Policy { first: SOON, most: heartbeat.period };
+    let mut failures = 0u32;
     loop {
         let result = once(&api, &heartbeat, Timestamp::now()).await;
         beat(&result);
-        if let Err(error) = &result {
-            tracing::warn!(lease = heartbeat.name, %error, "the heartbeat was not written");
-        }
+        let pause = match &result {
+            Ok(()) => {
+                failures = 0;
+                heartbeat.period
+            }
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                tracing::warn!(lease = heartbeat.name, %error, "the heartbeat was not written");
+                retry.after(failures)
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(heartbeat.period) => {}
+            () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => return,
         }
     }
@@ -51,13 +66,13 @@ async fn once(api: &Api<Lease>, heartbeat: &Heartbeat, now: Timestamp) -> Result
     let lease = Lease {
         metadata: ObjectMeta { name: Some(heartbeat.name.clone()), ..ObjectMeta::default() },
         spec: Some(LeaseSpec {
-            holder_identity: Some(heartbeat.identity.clone()),
+            holder_identity: Some(heartbeat.holder.clone()),
             lease_duration_seconds: Some(i32::try_from(heartbeat.duration.as_secs().max(1)).unwrap_or(i32::MAX)),
             renew_time: Some(MicroTime(now)),
             ..LeaseSpec::default()
         }),
     };
-    let params = PatchParams::apply(&heartbeat.identity).force();
+    let params = PatchParams::apply(&heartbeat.manager).force();
     bounded("renewing the heartbeat", api.patch(&heartbeat.name, &params, &Patch::Apply(&lease))).await.map(|_| ())
 }
 
@@ -74,6 +89,18 @@ pub async fn last(client: Client, namespace: &str, name: &str) -> Result<Option<
 #[must_use]
 pub fn renewed(lease: &Lease) -> Option<Timestamp> {
     lease.spec.as_ref()?.renew_time.as_ref().map(|time| time.0)
+}
+
+/// The holder of a Lease that also says with which key it proved itself.
+#[must_use]
+pub fn holder(who: &str, key: &str) -> String {
+    format!("{who}/{key}")
+}
+
+/// The key that the holder of this Lease proved itself with, if it says so; see [`holder`].
+#[must_use]
+pub fn holder_key(lease: &Lease) -> Option<&str> {
+    lease.spec.as_ref()?.holder_identity.as_deref()?.split_once('/').map(|(_, key)| key)
 }
 
 /// Whether a beat is too old to be believed.

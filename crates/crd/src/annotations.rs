@@ -13,5 +13,9 @@ pub const RELEASE: &str = "gepetto.fleet/release";
 /// On a server's namespace: the node its Jobs must name.
 pub const NODE_NAME: &str = "gepetto.fleet/node-name";
 
+/// On the account of a server's agent: the node key it was made for. An account for another key is deleted, and every token sold for
+/// it ends with it.
+pub const NODE_KEY: &str = "gepetto.fleet/node-key";
+
 /// The finalizer of the operator; nobody else holds one.
 pub const FINALIZER: &str = "gepetto.fleet/operator";

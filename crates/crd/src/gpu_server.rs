@@ -232,6 +232,11 @@ pub struct GpuServerStatus {
     /// The id under which the validator knows the server (the node's UID).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_id: Option<String>,
+    /// The node key that the agent's account was made for: tokens are sold to this key alone, and those of the key before it are dead.
+    /// Absent for servers without an agent, and until the account exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub node_key: Option<Ss58>,
     /// GPUs in use over GPUs proven, such as `7/8`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy: Option<String>,

@@ -105,6 +105,12 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
+/// A short form of a key's address for people to compare: the start of its SHA-256, in groups of four.
+pub fn fingerprint(address: &Ss58) -> String {
+    let digits = sha256_hex(address.as_str().as_bytes());
+    [&digits[..4], &digits[4..8], &digits[8..12], &digits[12..16]].join("-")
+}
+
 /// The text that three-part requests sign.
 pub fn three_part_text(hotkey: &str, nonce: &str, last: &str) -> String {
     format!("{hotkey}:{nonce}:{last}")

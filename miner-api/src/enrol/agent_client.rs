@@ -1,16 +1,17 @@
-//! The call that enrols an agent, signed by the hotkey.
+//! The calls to an agent, signed by the hotkey.
 
-use crate::ports::agents::{Agents, EnrolError, EnrolOrder, EnrolReply};
+use crate::ports::agents::{AgentStatus, Agents, EnrolError, EnrolOrder, EnrolReply};
 use async_trait::async_trait;
 use protocol::{
     key::Keypair,
-    sign::{Signed, management_headers},
+    sign::{Purpose, Signed, management_headers},
 };
+use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
 
 const CONNECT: Duration = Duration::from_secs(5);
 const TOTAL: Duration = Duration::from_secs(30);
-/// An agent's reply is a few hundred bytes.
+/// An agent's reply is a few thousand bytes.
 const LONGEST_REPLY: usize = 64 * 1024;
 
 /// Talks to agents over HTTP.
@@ -35,14 +36,28 @@ impl AgentClient {
 
 #[async_trait]
 impl Agents for AgentClient {
+    async fn look(&self, agent_api: &str) -> Result<AgentStatus, EnrolError> {
+        self.ask(self.http.get(url(agent_api, "status")), Signed::Purpose(Purpose::Management)).await
+    }
+
     async fn enrol(&self, agent_api: &str, order: &EnrolOrder) -> Result<EnrolReply, EnrolError> {
+        let body = serde_json::to_vec(order).map_err(|error| EnrolError::Unreachable(error.to_string()))?;
+        let request = self.http.post(url(agent_api, "enroll")).header("content-type", "application/json").body(body.clone());
+        self.ask(request, Signed::Body(&body)).await
+    }
+}
+
+fn url(agent_api: &str, path: &str) -> String {
+    format!("{}/{path}", agent_api.trim_end_matches('/'))
+}
+
+impl AgentClient {
+    /// Signs a request, sends it and reads the answer.
+    async fn ask<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder, what: Signed<'_>) -> Result<T, EnrolError> {
         let unreachable = |cause: String| EnrolError::Unreachable(cause);
-        let body = serde_json::to_vec(order).map_err(|error| unreachable(error.to_string()))?;
-        let mut request = self.http.post(format!("{}/enroll", agent_api.trim_end_matches('/'))).header("content-type", "application/json");
-        for (name, value) in management_headers(&self.key, Signed::Body(&body), jiff::Timestamp::now().as_second()) {
-            request = request.header(name, value);
-        }
-        let mut answer = request.body(body).send().await.map_err(|error| unreachable(cause(&error)))?;
+        let headers = management_headers(&self.key, what, jiff::Timestamp::now().as_second());
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let mut answer = request.send().await.map_err(|error| unreachable(cause(&error)))?;
         let status = answer.status();
         let mut text = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(cause(&error)))? {

@@ -1,10 +1,13 @@
-//! Adding a server: what was asked for, the resource made of it, the agent's enrolment, and the progress shown meanwhile.
+//! Adding a server, and enrolling its agent again: what was asked for, the resource made of it, the agent's enrolment, and the
+//! progress shown meanwhile.
 
+mod again;
 mod agent_client;
 mod build;
 mod progress;
 mod request;
 
+pub use again::{ReEnrol, same_node};
 pub use agent_client::AgentClient;
 pub use build::{Facts, build};
 pub use progress::{Progress, Step};

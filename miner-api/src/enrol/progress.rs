@@ -1,6 +1,7 @@
 //! What `add-node` shows: the conditions of a GpuServer turned into the lines the existing miner's users and scripts know. Pure.
 
 use crd::{GpuServer, conditions, gpu_server::Attestation, gpu_server::ServerPhase, gpu_server::condition};
+use protocol::ids::Ss58;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -23,9 +24,21 @@ pub struct Step {
 pub struct Progress {
     shown: BTreeMap<String, (String, String)>,
     degraded_since: Option<Duration>,
+    awaits: Option<Ss58>,
 }
 
 impl Progress {
+    /// Of a server that was there before and whose agent now has this node key: what was reached before is no news, and nothing is
+    /// said before the operator has made the account for that key.
+    #[must_use]
+    pub fn of_known(server: &GpuServer, node_key: Ss58) -> Self {
+        let known = server.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let lasting = [condition::INVENTORIED, condition::ADVERTISED, condition::VERIFIED];
+        let reached = known.iter().filter(|found| found.status == "True" && lasting.contains(&found.type_.as_str()));
+        let shown = reached.map(|found| (found.type_.clone(), (found.status.clone(), String::new()))).collect();
+        Self { shown, degraded_since: None, awaits: Some(node_key) }
+    }
+
     /// Compares the server as it is `elapsed` after the start with what was shown. `None`: it is gone.
     pub fn step(&mut self, server: Option<&GpuServer>, elapsed: Duration) -> Step {
         let Some(server) = server.filter(|server| server.metadata.deletion_timestamp.is_none()) else {
@@ -33,6 +46,13 @@ impl Progress {
         };
         let status = server.status.clone().unwrap_or_default();
         let mut lines = Vec::new();
+        if self.awaits.as_ref().is_some_and(|key| status.node_key.as_ref() != Some(key)) {
+            let late = elapsed >= LONGEST;
+            if late {
+                lines.push(gave_up(&status.conditions, "the operator has not made the account for the node key"));
+            }
+            return Step { lines, done: late };
+        }
         for kind in [condition::PROVISIONED, condition::ENROLLED, condition::INVENTORIED, condition::ADVERTISED, condition::VERIFIED] {
             let Some(found) = conditions::get(&status.conditions, kind) else { continue };
             let now = (found.status.clone(), format!("{}: {}", found.reason, found.message));
@@ -192,6 +212,39 @@ mod tests {
         server.status.as_mut().unwrap().phase = Some(ServerPhase::Verifying);
         assert!(Progress::default().step(Some(&server), LONGEST).done);
         assert!(Progress::default().step(None, at(1)).done);
+    }
+
+    #[test]
+    fn a_known_server_is_done_once_the_account_and_the_agent_are_those_of_the_new_key() {
+        let (old, new) = (protocol::key::Keypair::generate().address().clone(), protocol::key::Keypair::generate().address().clone());
+        let mut server = server();
+        for kind in [
+            condition::PROVISIONED,
+            condition::ENROLLED,
+            condition::INVENTORIED,
+            condition::ADVERTISED,
+            condition::VERIFIED,
+            condition::READY,
+        ] {
+            set(&mut server, kind, State::True, "Done", "");
+        }
+        server.status.as_mut().unwrap().node_key = Some(old);
+        let mut progress = Progress::of_known(&server, new.clone());
+        assert_eq!(progress.step(Some(&server), at(1)), Step { lines: vec![], done: false }, "it still speaks of the old agent");
+        server.status.as_mut().unwrap().node_key = Some(new.clone());
+        set(&mut server, condition::ENROLLED, State::False, "WaitingForAgent", "waiting");
+        set(&mut server, condition::READY, State::False, "WaitingForAgent", "waiting");
+        let step = progress.step(Some(&server), at(2));
+        assert!(!step.done && step.lines.len() == 2 && step.lines[1].contains("Enrolled"), "{step:?}");
+        set(&mut server, condition::ENROLLED, State::True, "AgentReports", "");
+        set(&mut server, condition::READY, State::True, "AllGood", "");
+        let step = progress.step(Some(&server), at(3));
+        assert!(step.done, "{step:?}");
+        assert!(!step.lines.iter().any(|line| line.contains("discovered") || line.contains("Verifying")), "nothing is proven anew: {step:?}");
+        assert!(step.lines.last().unwrap().contains("completed server bootstrapping in 3.00 seconds!"));
+        server.status.as_mut().unwrap().node_key = None;
+        let late = Progress::of_known(&server, new).step(Some(&server), LONGEST);
+        assert!(late.done && late.lines[0].contains("failed"), "{late:?}");
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl AddServer {
             fields.wrong("hourly_cost", "value_error", "Input should be US dollars per GPU and hour, from 0 to 1000");
         }
         let gpu_short_ref = fields.parsed::<GpuRef>("gpu_short_ref");
-        let agent_api = fields.optional_text("agent_api").map(|url| url.trim().trim_end_matches('/')).filter(|url| !url.is_empty());
+        let agent_api = fields.agent_api();
         let kubeconfig = fields.optional_text("kubeconfig").filter(|text| !text.trim().is_empty());
         // It is used where the hotkey is: nothing of it may reach outside its own text.
         if let Some(refused) = kubeconfig.and_then(|text| cluster::kubeconfig::inline(text).err()) {
@@ -83,11 +83,6 @@ impl AddServer {
                 "value_error",
                 "Input should be an IP or a DNS name without scheme, port or path, such as 203.0.113.10",
             );
-        }
-        if let Some(url) = agent_api
-            && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        {
-            fields.wrong("agent_api", "value_error", "Input should be a URL such as http://203.0.113.10:32000");
         }
         fields.done()?;
         let (Some(name), Some(validator), Some(hourly_cost), Some(gpu_short_ref)) = (name, validator, hourly_cost, gpu_short_ref) else {
@@ -109,8 +104,7 @@ impl AddServer {
                         ApiError::bad_request(
                             "agent_api is required: send the URL of the agent on the node, such as http://203.0.113.10:32000",
                         )
-                    })?
-                    .to_owned(),
+                    })?,
             },
         };
         Ok(Self {

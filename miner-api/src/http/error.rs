@@ -14,12 +14,24 @@ pub struct ApiError {
     pub status: StatusCode,
     /// A string, or for 422 a list of field errors.
     pub detail: Value,
+    /// A word for programs, where they must tell this refusal from others of its status.
+    pub code: Option<&'static str>,
 }
+
+/// 403 of an agent whose node key is not the one pinned for its server: trying again does not help.
+pub const NODE_KEY_NOT_PINNED: &str = "NodeKeyNotPinned";
 
 impl ApiError {
     /// A refusal in words.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: Value::String(detail.into()) }
+        Self { status, detail: Value::String(detail.into()), code: None }
+    }
+
+    /// The same refusal with a word for programs.
+    #[must_use]
+    pub fn coded(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
     }
 
     /// 400.
@@ -60,12 +72,16 @@ impl ApiError {
     /// 422 with field errors in the form of pydantic 2.
     #[must_use]
     pub fn unprocessable(errors: Vec<Value>) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail: Value::Array(errors) }
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail: Value::Array(errors), code: None }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "detail": self.detail }))).into_response()
+        let mut body = json!({ "detail": self.detail });
+        if let Some(code) = self.code {
+            body["code"] = code.into();
+        }
+        (self.status, Json(body)).into_response()
     }
 }

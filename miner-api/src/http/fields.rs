@@ -22,6 +22,20 @@ impl<'a> Fields<'a> {
         self.errors.push(json!({ "type": kind, "loc": ["body", name], "msg": message.into(), "input": null }));
     }
 
+    /// Whether a field is there and not null.
+    pub fn has(&self, name: &str) -> bool {
+        self.given(name).is_some()
+    }
+
+    /// The field `agent_api`: the agent's base URL without a slash at its end. Empty counts as absent.
+    pub fn agent_api(&mut self) -> Option<String> {
+        let url = self.optional_text("agent_api").map(|url| url.trim().trim_end_matches('/')).filter(|url| !url.is_empty())?;
+        if !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+            self.wrong("agent_api", "value_error", "Input should be a URL such as http://203.0.113.10:32000");
+        }
+        Some(url.to_owned())
+    }
+
     fn given(&self, name: &str) -> Option<&'a Value> {
         self.map.get(name).filter(|value| !value.is_null())
     }

@@ -15,6 +15,7 @@ use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::{Namespace, Secret, ServiceAccount},
 };
+use protocol::ids::Ss58;
 use kube::{
     Api, Client,
     api::{ObjectMeta, Patch, PatchParams, PostParams},
@@ -129,6 +130,31 @@ impl Fleet for KubeFleet {
             Created::Created(made) => Ok(made),
             Created::Existed => Err(FleetError::Exists),
         }
+    }
+
+    async fn server(&self, name: &str) -> Result<GpuServer, FleetError> {
+        bounded("reading a GpuServer", self.servers().get(name)).await.map_err(outcome)
+    }
+
+    async fn pin(&self, seen: &GpuServer, node_key: &Ss58, agent_api: &str) -> Result<GpuServer, FleetError> {
+        let Some(name) = &seen.metadata.name else { return Err(FleetError::NotFound) };
+        let pinned = |server: &GpuServer| server.spec.driver.agent.as_ref().map(|agent| agent.node_key.clone());
+        for _ in 0..TRIES {
+            let now = self.server(name).await?;
+            if now.metadata.uid != seen.metadata.uid || pinned(&now) != pinned(seen) {
+                return Err(FleetError::Changed);
+            }
+            // The resource version makes this a compare-and-swap: of two enrolments at once only one pins its key.
+            let patch = json!({
+                "metadata": { "uid": now.metadata.uid, "resourceVersion": now.metadata.resource_version },
+                "spec": { "driver": { "agent": { "nodeKey": node_key, "api": agent_api } } },
+            });
+            match bounded("pinning a node key", self.servers().patch(name, &params(), &Patch::Merge(&patch))).await {
+                Err(error) if error.is_conflict() => {}
+                result => return result.map_err(outcome),
+            }
+        }
+        Err(FleetError::Away("the server changes too fast to be enrolled again".to_owned()))
     }
 
     async fn set_hold(&self, server: &str, owner: &str, hold: Option<Hold>) -> Result<GpuServer, FleetError> {

@@ -34,6 +34,20 @@ pub struct EnrolReply {
     pub gpus: Option<u64>,
 }
 
+/// What an agent says of itself when it is only asked. Tolerant, as [`EnrolReply`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AgentStatus {
+    /// Address of its node key.
+    pub node_key: String,
+    /// The Kubernetes node's name.
+    pub node_name: String,
+    /// The Kubernetes node's UID; absent from agents of the release before, and while the node's cluster does not answer.
+    pub node_uid: Option<String>,
+    /// The server it is enrolled as, if it is.
+    pub server: Option<String>,
+}
+
 /// Why an enrolment did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnrolError {
@@ -53,6 +67,8 @@ pub enum EnrolError {
 /// Talks to agents.
 #[async_trait]
 pub trait Agents: Send + Sync {
+    /// Asks the agent at this base URL who it is. Changes nothing there.
+    async fn look(&self, agent_api: &str) -> Result<AgentStatus, EnrolError>;
     /// Enrols the agent at this base URL.
     async fn enrol(&self, agent_api: &str, order: &EnrolOrder) -> Result<EnrolReply, EnrolError>;
 }

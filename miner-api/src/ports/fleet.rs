@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use crd::{Chute, ChuteDeployment, GepettoPolicy, GpuServer, Validator, gpu_server::Hold};
 use jiff::Timestamp;
+use protocol::ids::Ss58;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -63,6 +64,9 @@ pub enum FleetError {
     /// It is not there.
     #[error("it does not exist")]
     NotFound,
+    /// Somebody else changed it meanwhile.
+    #[error("it was changed meanwhile")]
+    Changed,
     /// Kubernetes refused what was asked, with its reason.
     #[error("Kubernetes refused it: {0}")]
     Refused(String),
@@ -84,6 +88,10 @@ pub trait Fleet: Send + Sync {
     async fn keep_kubeconfig(&self, server: &str, kubeconfig: &str) -> Result<String, FleetError>;
     /// Creates the server.
     async fn create_server(&self, server: &GpuServer) -> Result<GpuServer, FleetError>;
+    /// The server as the control cluster holds it at this moment, whatever the caches say.
+    async fn server(&self, name: &str) -> Result<GpuServer, FleetError>;
+    /// Pins a node key, and where its agent is, if it still is the server that was seen (by UID) with the key that was pinned then.
+    async fn pin(&self, seen: &GpuServer, node_key: &Ss58, agent_api: &str) -> Result<GpuServer, FleetError>;
     /// Sets the hold of that owner unless it has one, or lifts it with `None`. Touches no other hold.
     async fn set_hold(&self, server: &str, owner: &str, hold: Option<Hold>) -> Result<GpuServer, FleetError>;
     /// Confirms and asks for the deletion of exactly this server (by UID).

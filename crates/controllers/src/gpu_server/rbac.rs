@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
-use protocol::ids::ServerName;
+use protocol::ids::{ServerName, Ss58};
 
 /// The agent's account, role and binding in its server's namespace.
 const AGENT: &str = "agent";
@@ -47,8 +47,8 @@ impl Place {
     /// The place of `object`, whose name is `server`.
     #[must_use]
     pub fn of(object: &GpuServer, server: &ServerName) -> Self {
-        let access = object.spec.driver.agent.as_ref().map(|_| Access {
-            account: account(server),
+        let access = object.spec.driver.agent.as_ref().map(|agent| Access {
+            account: account(server, &agent.node_key),
             roles: [own_role(server, object.spec.cluster), fleet_role(object, server)],
             bindings: [own_binding(server), fleet_binding(object, server)],
         });
@@ -62,9 +62,11 @@ fn namespace(server: &ServerName, node_name: &str) -> Namespace {
     Namespace { metadata, ..Namespace::default() }
 }
 
-fn account(server: &ServerName) -> ServiceAccount {
+fn account(server: &ServerName, node_key: &Ss58) -> ServiceAccount {
     let space = crd::node_namespace(server.as_str());
-    ServiceAccount { metadata: meta(AGENT, Some(&space), server), ..ServiceAccount::default() }
+    let mut metadata = meta(AGENT, Some(&space), server);
+    metadata.annotations = Some(BTreeMap::from([(annotations::NODE_KEY.to_owned(), node_key.to_string())]));
+    ServiceAccount { metadata, ..ServiceAccount::default() }
 }
 
 fn rule(group: &str, resources: &[&str], names: &[&str], verbs: &[&str]) -> PolicyRule {

@@ -1,10 +1,13 @@
 //! The status of a server: what the operator owns of it.
 
+use cluster::heartbeat;
 use crd::conditions::{self, State, is_true};
 use crd::gpu_server::{GpuHealth, ServerPhase, condition};
 use crd::{GpuServer, GpuServerStatus};
 use jiff::Timestamp;
-use protocol::ids::ServerName;
+use k8s_openapi::api::coordination::v1::Lease;
+use protocol::ids::{ServerName, Ss58};
+use protocol::sign::fingerprint;
 
 use super::inventory;
 use crate::context::{AGENT_LEASE, MANAGER};
@@ -36,6 +39,15 @@ impl<'a> Draft<'a> {
         conditions::get(&self.status.conditions, kind).map(|condition| condition.last_transition_time.0)
     }
 
+    /// The account exists, and is of this node key. Another key than before is another agent: it has not reported yet.
+    pub(super) fn admitted(&mut self, node_key: Option<&Ss58>) {
+        let replaced = self.status.node_key.as_ref().is_some_and(|before| Some(before) != node_key);
+        self.status.node_key = node_key.cloned();
+        if replaced {
+            self.note(condition::ENROLLED, State::False, "WaitingForAgent", WAITING);
+        }
+    }
+
     /// Whether anybody reports at all; that the reporter fell silent later is another matter.
     pub(super) fn enrolled(&mut self, ctx: &Context) {
         let name = self.server.metadata.name.as_deref().unwrap_or_default();
@@ -50,11 +62,10 @@ impl<'a> Draft<'a> {
             return;
         }
         let lease = ctx.watches.leases.get(&crd::node_namespace(name), AGENT_LEASE);
-        if lease.as_deref().and_then(cluster::heartbeat::renewed).is_some() {
+        if lease.as_deref().is_some_and(|lease| is_beat_of(lease, self.status.node_key.as_ref())) {
             self.note(condition::ENROLLED, State::True, "AgentReports", "");
         } else if !self.holds(condition::ENROLLED) {
-            let message = "waiting for the agent's first heartbeat: is it running on the node, and does it reach the miner API?";
-            self.note(condition::ENROLLED, State::False, "WaitingForAgent", message);
+            self.note(condition::ENROLLED, State::False, "WaitingForAgent", WAITING);
         }
     }
 
@@ -75,8 +86,14 @@ impl<'a> Draft<'a> {
                 self.note(condition::READY, State::False, &reason, &message);
             }
             None if silent => {
-                let message = "its reporter has not been heard of lately: nothing new is placed here, and nothing is stopped";
-                self.note(condition::READY, State::Unknown, "AgentSilent", message);
+                let mut message = "its reporter has not been heard of lately: nothing new is placed here, and nothing is stopped".to_owned();
+                if self.server.spec.driver.agent.is_some() {
+                    let name = self.server.metadata.name.as_deref().unwrap_or_default();
+                    message += &format!(
+                        "; is the agent running there? If it lost its state, which its log says: chutes-miner add-node --name {name} --re-enrol"
+                    );
+                }
+                self.note(condition::READY, State::Unknown, "AgentSilent", &message);
             }
             None => self.note(condition::READY, State::True, "AllGood", ""),
         }
@@ -136,20 +153,71 @@ impl<'a> Draft<'a> {
         let own = GpuServerStatus { reported: None, ..self.status.clone() };
         let value = serde_json::to_value(own).expect("a status is plain data");
         cluster::apply::ssa_status(&super::api(ctx), MANAGER, &name, value).await?;
-        if before.phase != self.status.phase
-            && let Some(phase) = self.status.phase
-        {
-            let ready = conditions::get(&self.status.conditions, condition::READY);
-            let (reason, message) = ready.map(|c| (c.reason.clone(), c.message.clone())).unwrap_or_default();
-            let note = format!("now {phase}: {reason} {message}");
-            tracing::info!(server = name, %phase, reason, "moved");
-            if phase == ServerPhase::Degraded {
-                ctx.events.warning(self.server, phase.as_str(), "Move", note).await;
-            } else {
-                ctx.events.normal(self.server, phase.as_str(), "Move", note).await;
-            }
-            ctx.wake.notify_one();
-        }
+        self.tell(ctx, &before).await;
         Ok(())
+    }
+
+    /// Events for people: enrolled, enrolled again, a new phase.
+    async fn tell(&self, ctx: &Context, before: &GpuServerStatus) {
+        let server = self.server;
+        if let (Some(old), Some(new)) = (&before.node_key, &self.status.node_key)
+            && old != new
+        {
+            let note = format!(
+                "node key {} is pinned in place of {}, whose requests and tokens are refused from now on",
+                fingerprint(new),
+                fingerprint(old)
+            );
+            ctx.events.normal(server, "ReEnrolled", "Enrol", note).await;
+        }
+        if !is_true(&before.conditions, condition::ENROLLED) && self.holds(condition::ENROLLED) {
+            let who = match &self.status.node_key {
+                Some(key) => format!("the agent with node key {} reports", fingerprint(key)),
+                None => "its cluster answers".to_owned(),
+            };
+            ctx.events.normal(server, "Enrolled", "Enrol", who).await;
+        }
+        if before.phase == self.status.phase {
+            return;
+        }
+        let Some(phase) = self.status.phase else { return };
+        let ready = conditions::get(&self.status.conditions, condition::READY);
+        let (reason, message) = ready.map(|c| (c.reason.clone(), c.message.clone())).unwrap_or_default();
+        let note = format!("now {phase}: {reason} {message}");
+        tracing::info!(server = server.metadata.name, %phase, reason, "moved");
+        if phase == ServerPhase::Degraded {
+            ctx.events.warning(server, phase.as_str(), "Move", note).await;
+        } else {
+            ctx.events.normal(server, phase.as_str(), "Move", note).await;
+        }
+        ctx.wake.notify_one();
+    }
+}
+
+const WAITING: &str = "waiting for the agent's first heartbeat: is it running on the node, and does it reach the miner API?";
+
+/// Whether a Lease is a sign of life of the agent with this key. Agents of earlier releases do not say whose it is.
+fn is_beat_of(lease: &Lease, key: Option<&Ss58>) -> bool {
+    let another = heartbeat::holder_key(lease).zip(key).is_some_and(|(said, key)| said != fingerprint(key));
+    heartbeat::renewed(lease).is_some() && !another
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::key::Keypair;
+
+    fn lease(holder: &str) -> Lease {
+        let spec = serde_json::json!({ "holderIdentity": holder, "renewTime": "2026-01-01T00:00:00.000000Z" });
+        serde_json::from_value(serde_json::json!({ "metadata": { "name": "agent" }, "spec": spec })).unwrap()
+    }
+
+    #[test]
+    fn a_beat_counts_for_the_key_that_is_pinned_and_one_that_names_no_key_for_any() {
+        let (ours, other) = (Keypair::generate().address().clone(), Keypair::generate().address().clone());
+        assert!(is_beat_of(&lease(&heartbeat::holder("gepetto-agent", &fingerprint(&ours))), Some(&ours)));
+        assert!(!is_beat_of(&lease(&heartbeat::holder("gepetto-agent", &fingerprint(&other))), Some(&ours)));
+        assert!(is_beat_of(&lease("gepetto-agent"), Some(&ours)), "an agent of the release before");
+        assert!(!is_beat_of(&Lease::default(), Some(&ours)), "never renewed");
     }
 }

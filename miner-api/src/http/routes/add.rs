@@ -4,10 +4,10 @@
 //! can be checked here is checked before the agent hears of it: enrolling an agent under another name would cut off the
 //! server it serves already.
 
-use super::{name_of, refusal, synced};
+use super::{name_of, re_enrol, refusal, synced};
 use crate::{
     app::App,
-    enrol::{AddServer, Driver, Facts, Progress, build},
+    enrol::{AddServer, Driver, Facts, Progress, ReEnrol, build},
     http::{
         auth::{Effect, admit_body},
         body,
@@ -27,6 +27,7 @@ use axum::{
 };
 use bytes::Bytes;
 use crd::GpuServer;
+use protocol::sign::fingerprint;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
@@ -36,7 +37,7 @@ const KUBECONFIG_SECRET: &str = "kubeconfig";
 /// Looks again even if no change was announced.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Adds a server and streams its progress.
+/// Adds a server, or enrols the agent of a known one again (`"re_enrol": true`), and streams the progress.
 ///
 /// # Errors
 /// 400, 401, 409, 422, 500, 502, 503 before the stream begins.
@@ -44,23 +45,19 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
     let body = body::read(&headers, body).await?;
     let signers = [app.hotkey().clone()];
     admit_body(&app, &headers, &body.raw, &signers, Effect::Change).await?;
-    let add = AddServer::read(body.object()?)?;
+    let fields = body.object()?;
+    if ReEnrol::is_meant(fields)? {
+        return re_enrol::again(app, ReEnrol::read(fields)?).await;
+    }
+    let add = AddServer::read(fields)?;
     let view = synced(&app)?;
     not_there_yet(&view, &add)?;
     supported(&app, &view, &add).await?;
 
     let name = add.name.as_str();
-    let mut fingerprint = None;
     let server = match &add.driver {
         Driver::Agent { api } => {
-            let order = EnrolOrder {
-                server: name.to_owned(),
-                control_url: app.enrol.control_url.clone(),
-                ca_pem: app.enrol.ca_pem.clone(),
-                miner: app.hotkey().to_string(),
-            };
-            let reply = app.agents.enrol(api, &order).await.map_err(|error| no_agent(api, &error))?;
-            fingerprint = reply.fingerprint.clone().filter(|text| text.len() <= 128);
+            let reply = app.agents.enrol(api, &order(&app, name)).await.map_err(|error| no_agent(api, &error))?;
             build(&add, &Facts::Agent(reply))?
         }
         Driver::Remote { .. } => build(&add, &Facts::Remote { secret: KUBECONFIG_SECRET.to_owned() })?,
@@ -71,12 +68,13 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
     if let Driver::Remote { kubeconfig, .. } = &add.driver {
         keep(&app, &created, kubeconfig).await?;
     }
-    let how = match (server.spec.driver.agent.as_ref(), fingerprint) {
-        (Some(agent), Some(fingerprint)) => {
+    let how = match &server.spec.driver.agent {
+        Some(agent) => {
+            // Of the key that is pinned, not of what the agent says: whoever sits between could say anything.
+            let fingerprint = fingerprint(&agent.node_key);
             format!("with node key {} (fingerprint {fingerprint}, compare it with the agent's log)", agent.node_key)
         }
-        (Some(agent), None) => format!("with node key {}", agent.node_key),
-        (None, _) => "driven over its kubeconfig".to_owned(),
+        None => "driven over its kubeconfig".to_owned(),
     };
     app.ledger
         .event("ServerAdded", name, &format!("added by a signed request, {} x {}, {how}", server.spec.gpu_count, server.spec.gpu_ref))
@@ -86,7 +84,17 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
         format!("attempting to add node {name} to inventory, {how}..."),
         format!("server {name} now tracked in database, provisioning verification resources..."),
     ];
-    Ok(stream(app, name.to_owned(), created.metadata.uid, first))
+    Ok(stream(app, name.to_owned(), created.metadata.uid, first, Progress::default()))
+}
+
+/// What the agent of this server is told.
+pub(super) fn order(app: &App, server: &str) -> EnrolOrder {
+    EnrolOrder {
+        server: server.to_owned(),
+        control_url: app.enrol.control_url.clone(),
+        ca_pem: app.enrol.ca_pem.clone(),
+        miner: app.hotkey().to_string(),
+    }
 }
 
 /// Keeps the kubeconfig of a server just created; where that fails, the server is taken back.
@@ -111,8 +119,14 @@ async fn keep(app: &App, created: &GpuServer, kubeconfig: &str) -> Result<(), Ap
 
 fn not_there_yet(view: &View, add: &AddServer) -> Result<(), ApiError> {
     let name = add.name.as_str();
-    if view.servers.iter().any(|server| name_of(server) == name) {
-        return Err(ApiError::conflict(format!("Server with name={name} is already provisioned!")));
+    if let Some(server) = view.servers.iter().find(|server| name_of(server) == name) {
+        let mut text = format!("Server with name={name} is already provisioned!");
+        if server.spec.driver.agent.is_some() && matches!(add.driver, Driver::Agent { .. }) {
+            text += &format!(
+                " If its agent lost its state, and with it the node key, enrol it again; its chutes run on: chutes-miner add-node --name {name} --re-enrol"
+            );
+        }
+        return Err(ApiError::conflict(text));
     }
     let Driver::Agent { api } = &add.driver else { return Ok(()) };
     let taken = view.servers.iter().find(|server| server.spec.driver.agent.as_ref().and_then(|agent| agent.api.as_ref()) == Some(api));
@@ -142,7 +156,7 @@ async fn supported(app: &App, view: &View, add: &AddServer) -> Result<(), ApiErr
     Err(ApiError::bad_request(format!("{} is not supported by validator {}: {{{known}}}", add.gpu_short_ref, add.validator)))
 }
 
-fn no_agent(api: &str, error: &EnrolError) -> ApiError {
+pub(super) fn no_agent(api: &str, error: &EnrolError) -> ApiError {
     let advice = match error {
         EnrolError::Unreachable(_) => "is the agent running there, and the port open to this address?",
         EnrolError::Refused { status: 401, .. } => "was the agent installed for another hotkey, or is its clock off by more than 30 s?",
@@ -152,13 +166,12 @@ fn no_agent(api: &str, error: &EnrolError) -> ApiError {
 }
 
 /// The stream: known lines first, then what the conditions say, until the end.
-fn stream(app: Arc<App>, name: String, uid: Option<String>, first: Vec<String>) -> Response {
+pub(super) fn stream(app: Arc<App>, name: String, uid: Option<String>, first: Vec<String>, mut progress: Progress) -> Response {
     let (lines, receiver) = mpsc::channel::<String>(64);
     let clock = app.clock.clone();
     tokio::spawn(async move {
         let started = Instant::now();
         let mut changes = app.fleet.server_changes();
-        let mut progress = Progress::default();
         let mut seen = false;
         for line in first {
             if lines.send(line).await.is_err() {
