@@ -45,7 +45,7 @@ pub struct Args {
     /// PEM file of that API server's certificate authority; as in the kubeconfig if absent.
     #[arg(long, value_name = "FILE", env = "API_SERVER_CA")]
     pub api_server_ca: Option<PathBuf>,
-    /// Where the certificate authority is kept. Losing it means enrolling every agent again.
+    /// Where the certificate authority is kept. Losing it means enrolling every agent again (add-node --re-enrol).
     #[arg(long, value_name = "FOLDER", env = "STATE_DIR")]
     pub state_dir: PathBuf,
     /// Seconds between two chute lists of a validator.

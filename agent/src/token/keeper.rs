@@ -22,8 +22,9 @@ const LONGEST_NAP: Duration = Duration::from_secs(15);
 /// is not even tried before [`AFTER_ORDER`].
 const GRACE: Duration = Duration::from_secs(5);
 const AFTER_ORDER: Duration = Duration::from_millis(200);
-/// Seconds after which a new token has reached every client.
+/// Seconds after which a new token has reached every client: of one that took another's place, and of one that took none's.
 const SETTLED_S: i64 = 90;
+const SETTLED_FIRST_S: i64 = 5;
 
 /// What an agent waits for that has no enrolment, be it new or robbed of its state.
 const NOBODY: &str = "nobody has added this server: chutes-miner add-node; one that was added before: add-node --re-enrol";
@@ -98,6 +99,7 @@ impl Keeper {
             None => self.start_over(),
         }
         let mut grant = kept;
+        let mut settles_s = SETTLED_S;
         let (mut failures, mut failed) = (0u32, Instant::now());
         let mut roll: f64 = rand::random();
         // Whether this row of failures was told.
@@ -116,7 +118,7 @@ impl Keeper {
                     () = tokio::time::sleep(wait.min(LONGEST_NAP)) => {}
                     () = refused.notified() => {
                         // A client may still show the token before last for a while.
-                        if grant.as_ref().is_some_and(|grant| now().saturating_sub(grant.bought_at.as_second()) > SETTLED_S) {
+                        if grant.as_ref().is_some_and(|grant| now().saturating_sub(grant.bought_at.as_second()) > settles_s) {
                             tracing::warn!("the control cluster no longer takes the token; buying another");
                             grant = None;
                         }
@@ -140,6 +142,7 @@ impl Keeper {
                     (failures, told) = (0, false);
                     // A client that met an ended token holds on to it for up to a minute: a fresh one does not.
                     let follows = grant.as_ref().is_some_and(|old| term(old).is_live(now()) && same_place(old, &new));
+                    settles_s = if follows { SETTLED_S } else { SETTLED_FIRST_S };
                     if !follows || self.access.borrow().is_none() {
                         self.publish(&new).await;
                     }

@@ -131,6 +131,43 @@ async fn a_token_that_the_cluster_refuses_is_replaced_before_its_end() {
 }
 
 #[tokio::test]
+async fn an_agent_whose_key_was_replaced_lets_go_of_the_server_until_its_key_is_pinned_again() {
+    let mut kept = Kept::new();
+    let api = MinerApi::start(&kept.identity).await;
+    let grant = kept.grant(&api.enrolment(), Timestamp::now() - jiff::SignedDuration::from_mins(5));
+    kept.state.save_grant(&grant, "revoked").unwrap();
+    kept.orders.send_replace(Some(api.enrolment()));
+    kept.start();
+    kept.access.wait_for(Option::is_some).await.unwrap();
+    api.replace(true);
+    // Its token is dead; only the miner API can say why.
+    kept.refused.notify_one();
+    kept.access.wait_for(Option::is_none).await.unwrap();
+    assert!(!kept.state.has_token() && kept.state.grant().is_none(), "what it held is dead");
+    let closed = kept.readiness.closed();
+    assert!(closed.iter().any(|one| one.reason.contains("another node key is pinned")), "{closed:?}");
+    api.replace(false);
+    kept.access.wait_for(Option::is_some).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_without_that_code_takes_nothing_from_an_agent() {
+    let mut kept = Kept::new();
+    let api = MinerApi::start(&kept.identity).await;
+    let grant = kept.grant(&api.enrolment(), Timestamp::now() - jiff::SignedDuration::from_mins(55));
+    kept.state.save_grant(&grant, TOKEN).unwrap();
+    api.refuse(2);
+    kept.orders.send_replace(Some(api.enrolment()));
+    kept.start();
+    kept.access.wait_for(Option::is_some).await.unwrap();
+    while api.requests() < 3 {
+        assert!(kept.access.borrow().is_some());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(kept.access.borrow().is_some());
+}
+
+#[tokio::test]
 async fn a_grant_follows_only_one_that_leads_to_the_same_place() {
     let kept = Kept::new();
     let enrolment = crate::token::testing::enrolment("", 1);

@@ -13,7 +13,7 @@ use protocol::key::Keypair;
 use protocol::sign::{Purpose, sha256_hex};
 use service::tls::{Ca, ServerIdentity};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub(super) const TOKEN: &str = "s3cret-token";
 
@@ -40,6 +40,8 @@ struct Shop {
     requests: AtomicUsize,
     /// So many requests are refused before one is served.
     refusals: AtomicUsize,
+    /// Another node key is pinned meanwhile.
+    replaced: AtomicBool,
 }
 
 /// Serves until the test ends.
@@ -62,6 +64,7 @@ impl MinerApi {
             node: node.address().clone(),
             requests: AtomicUsize::new(0),
             refusals: AtomicUsize::new(0),
+            replaced: AtomicBool::new(false),
         });
         let app = Router::new().route("/nodes/gpu-0/token", post(sell)).with_state(shop.clone());
         let tls = axum_server::tls_rustls::RustlsConfig::from_config(config);
@@ -76,6 +79,11 @@ impl MinerApi {
 
     pub(super) fn requests(&self) -> usize {
         self.shop.requests.load(Ordering::SeqCst)
+    }
+
+    /// Pins another node key, or this one again.
+    pub(super) fn replace(&self, replaced: bool) {
+        self.shop.replaced.store(replaced, Ordering::SeqCst);
     }
 
     /// Refuses the next requests.
@@ -93,6 +101,10 @@ async fn sell(State(shop): State<Arc<Shop>>, headers: HeaderMap, body: String) -
     let nodes = std::slice::from_ref(&shop.node);
     if let Err(error) = verify_management(&view, true, &hash, Purpose::Management, &shop.miner, nodes, now.as_second()) {
         return refuse(StatusCode::UNAUTHORIZED, error.to_string());
+    }
+    if shop.replaced.load(Ordering::SeqCst) {
+        let words = serde_json::json!({ "detail": "another node key is pinned", "code": "NodeKeyNotPinned" });
+        return (StatusCode::FORBIDDEN, words.to_string());
     }
     if shop.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
         return refuse(StatusCode::FORBIDDEN, "the server was deleted".to_owned());

@@ -26,6 +26,7 @@ async fn refusals_before_the_stream() {
     let stranger = protocol::key::Keypair::generate().address().to_string();
     for (case, name, extra, status, words) in [
         ("duplicate", "gpu-1", json!({}), 409, "Server with name=gpu-1 is already provisioned!"),
+        ("what to do with a wiped agent", "gpu-1", json!({}), 409, "chutes-miner add-node --name gpu-1 --re-enrol"),
         ("no agent", "gpu-2", json!({ "agent_api": null }), 400, "agent_api is required:"),
         ("an agent that serves another", "gpu-2", json!({ "agent_api": "http://gpu-1:32000/" }), 409, "serves server gpu-1"),
         ("unknown validator", "gpu-2", json!({ "validator": stranger }), 400, "is not known here"),

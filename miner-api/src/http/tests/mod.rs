@@ -2,6 +2,7 @@
 
 mod add;
 mod auth;
+mod re_enrol;
 mod servers;
 mod token;
 mod world;

@@ -37,6 +37,15 @@ async fn nobody_else_buys_one_and_is_told_why() {
     let unknown = token("/nodes/gpu-9/token", &key, &body).await;
     assert_eq!(unknown.status, 403);
     assert!(unknown.detail().contains("add-node"), "{}", unknown.text);
+    // Another agent for this server, which proves its own key: it is told what became of it, also for programs.
+    let other = Keypair::generate();
+    let own = json!({ "node_key": other.address() }).to_string();
+    let replaced = token("/nodes/gpu-1/token", &other, &own).await;
+    assert_eq!((replaced.status, replaced.json()["code"].as_str()), (403, Some("NodeKeyNotPinned")), "{}", replaced.text);
+    let fingerprint = protocol::sign::fingerprint(other.address());
+    assert!(replaced.detail().contains("add-node --name gpu-1 --re-enrol") && replaced.detail().contains(&fingerprint));
+    let forged = world.send(world.tls, "POST", "/nodes/gpu-1/token", over(&Keypair::generate(), &own), Some(&own)).await;
+    assert_eq!(forged.status, 401, "who does not prove the key it names hears nothing");
     let mismatch = json!({ "node_key": hotkey().address() }).to_string();
     assert_eq!(token("/nodes/gpu-1/token", &key, &mismatch).await.status, 403);
     world.script.edit(|view| fixtures::edit_server(view, |server| server.spec.driver.agent = None));
@@ -68,4 +77,35 @@ async fn a_flood_of_one_node_shuts_out_nobody_else() {
     let remembered = world.script.seen.lock().unwrap().len();
     assert!((1..=6).contains(&remembered), "what is refused for its number must not fill the table of signatures: {remembered}");
     assert_eq!(world.signed("GET", "/servers/").await.status, 200);
+async fn no_token_is_sold_before_the_account_is_made_for_the_key() {
+    let (world, key) = (World::start().await, Keypair::generate());
+    let body = pin(&world, &key);
+    let buy = async || world.send(world.tls, "POST", "/nodes/gpu-1/token", over(&key, &body), Some(&body)).await;
+    let status = |edit: &dyn Fn(&mut crd::GpuServerStatus)| {
+        world.script.edit(|view| fixtures::edit_server(view, |server| edit(server.status.get_or_insert_default())));
+    };
+    // A server that was just created; one whose account is still that of the key before; one of an operator that tells no key.
+    status(&|status| *status = crd::GpuServerStatus::default());
+    let early = buy().await;
+    assert_eq!(early.status, 503);
+    assert!(early.detail().contains("being made"), "{}", early.text);
+    status(&|status| status.node_key = Some(hotkey().address().clone()));
+    assert_eq!(buy().await.status, 503);
+    assert!(world.script.calls().is_empty(), "{:?}", world.script.calls());
+    status(&|status| status.node_key = Some(key.address().clone()));
+    assert_eq!(buy().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_a_moment_ago_buys_nothing_though_the_cache_still_knows_it() {
+    let (world, key) = (World::start().await, Keypair::generate());
+    let body = pin(&world, &key);
+    let buy = async || world.send(world.tls, "POST", "/nodes/gpu-1/token", over(&key, &body), Some(&body)).await;
+    assert_eq!(buy().await.status, 200);
+    let mut ahead = (*world.script.view.lock().unwrap().servers[0]).clone();
+    ahead.spec.driver.agent.as_mut().unwrap().node_key = Keypair::generate().address().clone();
+    *world.script.ahead.lock().unwrap() = Some(ahead);
+    let refused = buy().await;
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (403, Some("NodeKeyNotPinned")));
+    assert!(!refused.text.contains("t0ken"));
 }

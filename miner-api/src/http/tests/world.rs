@@ -7,7 +7,7 @@ use crate::{
     http::{Listener, rate::Rates, replays::Replays, router},
     metrics::Metrics,
     ports::{
-        agents::{Agents, EnrolError, EnrolOrder, EnrolReply},
+        agents::{AgentStatus, Agents, EnrolError, EnrolOrder, EnrolReply},
         fleet::{AgentToken, Fleet, FleetError, View},
         ledger::{Ledger, LedgerDown, Remembered, Sums},
         validators::Validators,
@@ -50,6 +50,12 @@ pub(super) struct Script {
     pub agent: Mutex<Result<EnrolReply, EnrolError>>,
     /// Calls that fail, by their first word.
     pub failing: Mutex<HashMap<&'static str, FleetError>>,
+    /// What the agent says when it is only asked; `None`: as it would reply to an order.
+    pub look: Mutex<Option<AgentStatus>>,
+    /// The node key that somebody else pins while the agent is being enrolled.
+    pub meanwhile: Mutex<Option<Ss58>>,
+    /// What the control cluster holds where the caches lag behind it.
+    pub ahead: Mutex<Option<GpuServer>>,
 }
 
 impl Script {
@@ -97,6 +103,30 @@ impl Fleet for Script {
         self.edit(|view| view.servers.push(Arc::new(made.clone())));
         Ok(made)
     }
+    async fn server(&self, name: &str) -> Result<GpuServer, FleetError> {
+        if let Some(ahead) = self.ahead.lock().unwrap().clone() {
+            return Ok(ahead);
+        }
+        let found = self.view().servers.into_iter().find(|one| one.metadata.name.as_deref() == Some(name));
+        found.map(|one| (*one).clone()).ok_or(FleetError::NotFound)
+    }
+    async fn pin(&self, seen: &GpuServer, node_key: &Ss58, agent_api: &str) -> Result<GpuServer, FleetError> {
+        let key = |server: &GpuServer| server.spec.driver.agent.as_ref().map(|agent| agent.node_key.clone());
+        let name = seen.metadata.name.clone().unwrap();
+        let now = self.server(&name).await?;
+        if key(&now) != key(seen) {
+            return Err(FleetError::Changed);
+        }
+        self.call(format!("pin {name} {agent_api}"));
+        self.edit(|view| {
+            fixtures::edit_server(view, |one| {
+                let agent = one.spec.driver.agent.as_mut().unwrap();
+                agent.node_key = node_key.clone();
+                agent.api = Some(agent_api.to_owned());
+            });
+        });
+        self.server(&name).await
+    }
     async fn set_hold(&self, server: &str, owner: &str, hold: Option<Hold>) -> Result<GpuServer, FleetError> {
         self.call(format!("hold {server} {owner} {}", hold.is_some()));
         self.edit(|view| {
@@ -138,8 +168,18 @@ impl Ledger for Script {
 
 #[async_trait]
 impl Agents for Script {
+    async fn look(&self, _: &str) -> Result<AgentStatus, EnrolError> {
+        if let Some(look) = self.look.lock().unwrap().clone() {
+            return Ok(look);
+        }
+        let reply = self.agent.lock().unwrap().clone()?;
+        Ok(AgentStatus { node_key: reply.node_key, node_name: reply.node_name, node_uid: reply.node_uid, server: None })
+    }
     async fn enrol(&self, agent_api: &str, order: &EnrolOrder) -> Result<EnrolReply, EnrolError> {
         self.call(format!("enrol {agent_api} {} {}", order.server, order.control_url));
+        if let Some(key) = self.meanwhile.lock().unwrap().take() {
+            self.edit(|view| fixtures::edit_server(view, |one| one.spec.driver.agent.as_mut().unwrap().node_key = key));
+        }
         self.agent.lock().unwrap().clone()
     }
 }
@@ -188,6 +228,9 @@ impl World {
             supported: Mutex::new(Ok(["h100_sxm".to_owned(), "h200".to_owned()].into())),
             agent: Mutex::new(Ok(agent)),
             failing: Mutex::default(),
+            look: Mutex::default(),
+            meanwhile: Mutex::default(),
+            ahead: Mutex::default(),
         });
         let app = Arc::new(App {
             hotkey: hotkey().address().clone(),
