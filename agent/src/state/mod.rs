@@ -22,7 +22,9 @@ pub enum StateError {
         cause: std::io::Error,
     },
     /// The node key is not readable as one.
-    #[error("{path} holds no node key ({why}): restore it from a backup, or remove it and enrol the server again (chutes-miner add-node --re-enrol)")]
+    #[error(
+        "{path} holds no node key ({why}): restore it from a backup, or remove it and enrol the server again (chutes-miner add-node --name NAME --re-enrol)"
+    )]
     Key {
         /// The file.
         path: PathBuf,

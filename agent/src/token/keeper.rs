@@ -78,13 +78,7 @@ impl Keeper {
     }
 
     /// Keeps a token for one enrolment, until that changes. `ordered`: the enrolment came just now, not from the state folder.
-    async fn serve(
-        &mut self,
-        enrolment: Enrolment,
-        kept: Option<Grant>,
-        ordered: bool,
-        shutdown: &CancellationToken,
-    ) -> ControlFlow<()> {
+    async fn serve(&mut self, enrolment: Enrolment, kept: Option<Grant>, ordered: bool, shutdown: &CancellationToken) -> ControlFlow<()> {
         let begun = Instant::now();
         let buyer = match Buyer::new(enrolment, self.identity.clone()) {
             Ok(buyer) => buyer,

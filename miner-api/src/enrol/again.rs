@@ -63,7 +63,11 @@ impl ReEnrol {
         let attestation = fields.has("attestation").then(|| fields.word("attestation", &["Graval", "Tee"]));
         let cluster = fields.has("cluster").then(|| fields.word("cluster", &["Own", "Shared"]));
         if fields.word("driver", &["agent", "remote"]) == "remote" || fields.has("kubeconfig") {
-            fields.wrong("driver", "value_error", "Only a server with our agent is enrolled again; one driven over a kubeconfig has no agent");
+            fields.wrong(
+                "driver",
+                "value_error",
+                "Only a server with our agent is enrolled again; one driven over a kubeconfig has no agent",
+            );
         }
         fields.done()?;
         // An absent name has left an error behind, so done() has returned already.
@@ -169,7 +173,9 @@ mod tests {
         let error = read(&asked).unwrap().fits(&server).unwrap_err();
         assert_eq!(error.status, 409);
         let text = error.detail.as_str().unwrap();
-        for words in ["hourly_cost is 2.5, not 3", "gpu_short_ref is h100_sxm, not h200", "gpu_count is 2, not 8", "cluster is Own, not Shared"] {
+        for words in
+            ["hourly_cost is 2.5, not 3", "gpu_short_ref is h100_sxm, not h200", "gpu_count is 2, not 8", "cluster is Own, not Shared"]
+        {
             assert!(text.contains(words), "{text}");
         }
     }

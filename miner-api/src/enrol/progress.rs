@@ -240,7 +240,10 @@ mod tests {
         set(&mut server, condition::READY, State::True, "AllGood", "");
         let step = progress.step(Some(&server), at(3));
         assert!(step.done, "{step:?}");
-        assert!(!step.lines.iter().any(|line| line.contains("discovered") || line.contains("Verifying")), "nothing is proven anew: {step:?}");
+        assert!(
+            !step.lines.iter().any(|line| line.contains("discovered") || line.contains("Verifying")),
+            "nothing is proven anew: {step:?}"
+        );
         assert!(step.lines.last().unwrap().contains("completed server bootstrapping in 3.00 seconds!"));
         server.status.as_mut().unwrap().node_key = None;
         let late = Progress::of_known(&server, new).step(Some(&server), LONGEST);

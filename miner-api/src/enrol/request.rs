@@ -99,12 +99,9 @@ impl AddServer {
                 sealed: profile != "Open",
             },
             _ => Driver::Agent {
-                api: agent_api
-                    .ok_or_else(|| {
-                        ApiError::bad_request(
-                            "agent_api is required: send the URL of the agent on the node, such as http://203.0.113.10:32000",
-                        )
-                    })?,
+                api: agent_api.ok_or_else(|| {
+                    ApiError::bad_request("agent_api is required: send the URL of the agent on the node, such as http://203.0.113.10:32000")
+                })?,
             },
         };
         Ok(Self {

@@ -15,11 +15,11 @@ use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::{Namespace, Secret, ServiceAccount},
 };
-use protocol::ids::Ss58;
 use kube::{
     Api, Client,
     api::{ObjectMeta, Patch, PatchParams, PostParams},
 };
+use protocol::ids::Ss58;
 use serde_json::json;
 use std::collections::BTreeMap;
 use tokio::sync::watch;

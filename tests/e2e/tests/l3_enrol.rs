@@ -43,7 +43,13 @@ impl Untouched {
         let mut node: Vec<String> = fleet.node.kubectl_run(what).unwrap().lines().map(str::to_owned).collect();
         node.sort();
         let deployment = |d: &Value| {
-            json!([d["metadata"]["uid"], d["metadata"]["generation"], d["status"]["phase"], d["status"]["instanceId"], d["status"]["configId"]])
+            json!([
+                d["metadata"]["uid"],
+                d["metadata"]["generation"],
+                d["status"]["phase"],
+                d["status"]["instanceId"],
+                d["status"]["configId"]
+            ])
         };
         let mut server = self::server(fleet);
         server["spec"]["driver"] = Value::Null;
@@ -82,8 +88,10 @@ fn log_of(fleet: &Fleet, program: &str) -> String {
 }
 
 fn await_log(fleet: &Fleet, program: &str, words: &str, times: usize) {
-    wait::until(&format!("{program} to say: {words}"), PATIENCE, || Ok((log_of(fleet, program).matches(words).count() >= times).then_some(())))
-        .unwrap();
+    wait::until(&format!("{program} to say: {words}"), PATIENCE, || {
+        Ok((log_of(fleet, program).matches(words).count() >= times).then_some(()))
+    })
+    .unwrap();
 }
 
 /// Whether what an agent kept in its state folder still opens the API server.

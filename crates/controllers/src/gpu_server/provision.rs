@@ -6,8 +6,8 @@
 use cluster::apply::{Propagation, delete_uid, ssa};
 use cluster::call::get_opt;
 use crd::conditions::{State, get};
-use crd::{GpuServer, annotations};
 use crd::gpu_server::condition;
+use crd::{GpuServer, annotations};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::{Api, ResourceExt as _};
 use protocol::ids::ServerName;

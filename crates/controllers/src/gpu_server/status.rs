@@ -86,7 +86,8 @@ impl<'a> Draft<'a> {
                 self.note(condition::READY, State::False, &reason, &message);
             }
             None if silent => {
-                let mut message = "its reporter has not been heard of lately: nothing new is placed here, and nothing is stopped".to_owned();
+                let mut message =
+                    "its reporter has not been heard of lately: nothing new is placed here, and nothing is stopped".to_owned();
                 if self.server.spec.driver.agent.is_some() {
                     let name = self.server.metadata.name.as_deref().unwrap_or_default();
                     message += &format!(

@@ -41,7 +41,9 @@ fn refusal(error: FleetError, id_or_name: &str) -> ApiError {
     match error {
         FleetError::NotFound => ApiError::no_such_server(id_or_name),
         FleetError::Exists => ApiError::conflict(format!("Server with name={id_or_name} is already provisioned!")),
-        FleetError::Changed => ApiError::conflict(format!("server {id_or_name} was changed by somebody else meanwhile: look, and try again")),
+        FleetError::Changed => {
+            ApiError::conflict(format!("server {id_or_name} was changed by somebody else meanwhile: look, and try again"))
+        }
         FleetError::Refused(why) => ApiError::bad_request(why),
         FleetError::Away(why) => ApiError::unavailable(format!("the control cluster did not answer, try again: {why}")),
     }

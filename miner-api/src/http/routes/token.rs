@@ -35,9 +35,8 @@ pub async fn buy(State(app): State<Arc<App>>, Path(name): Path<String>, headers:
     let server = view.servers.iter().find(|server| super::name_of(server) == name).ok_or_else(|| {
         ApiError::forbidden(format!("no server {name} exists here: it was deleted or never added; add it with: chutes-miner add-node"))
     })?;
-    let pinned = pinned(server).ok_or_else(|| {
-        ApiError::forbidden(format!("server {name} is driven over its kubeconfig: it has no agent that needs a token"))
-    })?;
+    let pinned = pinned(server)
+        .ok_or_else(|| ApiError::forbidden(format!("server {name} is driven over its kubeconfig: it has no agent that needs a token")))?;
     // Before the request is counted: waiting for the account shall not use up what a server may ask.
     if !account_is_made(server, pinned) {
         return Err(ApiError::unavailable(format!("the account of server {name} is being made for its node key, try again in a moment")));

@@ -78,11 +78,14 @@ async fn the_new_key_is_pinned_and_shown_and_nothing_else_of_the_server_changes(
         assert!(lines[0].contains(&words), "{lines:#?}");
     }
     assert!(lines.last().unwrap().contains("completed server bootstrapping"), "{lines:#?}");
-    assert_eq!(changes(&world), [
-        "enrol http://gpu-1:32000 gpu-1 https://control:32443".to_owned(),
-        format!("pin gpu-1 {API}"),
-        "event ServerReEnrolled gpu-1".to_owned()
-    ]);
+    assert_eq!(
+        changes(&world),
+        [
+            "enrol http://gpu-1:32000 gpu-1 https://control:32443".to_owned(),
+            format!("pin gpu-1 {API}"),
+            "event ServerReEnrolled gpu-1".to_owned()
+        ]
+    );
     let after = world.script.view.lock().unwrap().clone();
     assert!(before.deployments.iter().zip(&after.deployments).all(|(before, after)| Arc::ptr_eq(before, after)));
     let mut spec = after.servers[0].spec.clone();

@@ -77,6 +77,9 @@ async fn a_flood_of_one_node_shuts_out_nobody_else() {
     let remembered = world.script.seen.lock().unwrap().len();
     assert!((1..=6).contains(&remembered), "what is refused for its number must not fill the table of signatures: {remembered}");
     assert_eq!(world.signed("GET", "/servers/").await.status, 200);
+}
+
+#[tokio::test]
 async fn no_token_is_sold_before_the_account_is_made_for_the_key() {
     let (world, key) = (World::start().await, Keypair::generate());
     let body = pin(&world, &key);
