@@ -216,7 +216,8 @@ fn an_agent_that_lost_its_state_or_was_replaced_is_enrolled_again_and_no_chute_m
     let server = ["gpuserver", name.as_str(), "-n", "chutes"];
     await_described(fleet, &server, &["Provisioning", "Enrolled", "Advertised", "Verified", "Ready", "ReEnrolled"]);
     let deployment = ["chutedeployment", steady.id.as_str(), "-n", steady.namespace.as_str()];
-    let launch = ["Planned", "TokenReceived", "Applied", "InstanceClaimed", "InstanceVerified", "InstanceActive"];
+    // Not InstanceClaimed: between two looks at the validator a fast copy is claimed and verified, and the later move is told.
+    let launch = ["Planned", "TokenReceived", "Applied", "InstanceVerified", "InstanceActive"];
     await_described(fleet, &deployment, &launch);
 
     // The twin: the agent that is enrolled now does its work. The deployment's object goes with its end.
