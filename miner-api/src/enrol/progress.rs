@@ -49,7 +49,7 @@ impl Progress {
         if self.awaits.as_ref().is_some_and(|key| status.node_key.as_ref() != Some(key)) {
             let late = elapsed >= LONGEST;
             if late {
-                lines.push(gave_up(&status.conditions, "the operator has not made the account for the node key"));
+                lines.push(gave_up(&status.conditions, "time is up, and the operator has not made the account for the node key"));
             }
             return Step { lines, done: late };
         }
