@@ -64,7 +64,6 @@ pub(crate) struct Connection {
         A sealed worker, driven over its kubeconfig:\n  chutes-miner add-node --name tee-1 --gpu-short-ref h200 --hourly-cost 3.50 \\\n    \
         --validator 5Dt7HZ7Zpw4DppPxFM7Ke3Cm7sDAWhsZXmM5ZAmE7dSVJbcQ --gpu-count 8 \\\n    \
         --driver remote --kubeconfig-file tee-1.yaml --address 203.0.113.8\n\n\
-        The agent of gpu-1 lost its state; its chutes run on:\n  chutes-miner add-node --name gpu-1 --re-enrol\n\n\
         Interrupting it harms nothing: the control plane goes on, and\nchutes-miner status shows how far it is."
 )]
 pub(crate) struct AddNode {
@@ -104,7 +103,7 @@ pub(crate) struct AddNode {
     /// Which cluster runs its pods
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) cluster: Option<Cluster>,
-    /// It is known, but its agent lost its state: pin the new node key
+    /// Its agent lost its state: pin the new key
     #[arg(long, conflicts_with_all = ["kubeconfig_file", "driver"])]
     pub(crate) re_enrol: bool,
     /// How to print it; json: one document a line, the outcome last

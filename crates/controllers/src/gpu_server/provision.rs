@@ -85,7 +85,6 @@ fn is_of_another(account: &ServiceAccount, wanted: &ServiceAccount) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crd::GpuServer;
     use protocol::key::Keypair;
 
     fn account(node_key: &str) -> ServiceAccount {
