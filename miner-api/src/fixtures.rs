@@ -1,6 +1,6 @@
 //! A small fleet for tests: one server with two GPUs, one deployment on the first, one chute, one validator.
 
-use crate::ports::fleet::{Source, View};
+use crate::ports::fleet::{Beat, FleetError, OperatorSigns, PlannerBeat, Source, View};
 use crd::GpuServer;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -80,6 +80,15 @@ pub(crate) fn fleet() -> View {
         }))),
         sources: ["gpuservers", "chutedeployments"].map(|name| Source { name: name.to_owned(), age_s: Some(3), complete: true }).into(),
     }
+}
+
+/// An operator that leads and plans.
+pub(crate) fn operator() -> Result<OperatorSigns, FleetError> {
+    let at = |second| Some(now() - jiff::SignedDuration::from_secs(second));
+    let beat = |renewed, believed_s| Beat { holder: Some("op-1".to_owned()), since: at(3600), renewed: at(renewed), believed_s };
+    let planner =
+        PlannerBeat { beat: Beat { since: None, ..beat(3, 60) }, planning: true, reason: "Active".to_owned(), message: String::new() };
+    Ok(OperatorSigns { leader: Some(beat(1, 15)), planner: Some(planner) })
 }
 
 pub(crate) fn edit_server(view: &mut View, edit: impl FnOnce(&mut GpuServer)) {

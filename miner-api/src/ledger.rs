@@ -1,5 +1,7 @@
 //! [`Ledger`] over Postgres.
 
+mod failing;
+
 use crate::ports::ledger::{Ledger, LedgerDown, Remembered, Sums};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +15,8 @@ use tokio::time::Instant;
 
 /// Hours that `status` sums up.
 const HOURS: u32 = 24;
+/// So many of the latest deployments are looked at for launches that fail; as many as the planner looks at.
+const RECENT: u32 = 500;
 
 /// After a failure nobody asks again for so long: each try would hold a request for seconds.
 const REST: Duration = Duration::from_secs(3);
@@ -79,6 +83,7 @@ impl Ledger for PostgresLedger {
         #[expect(clippy::cast_precision_loss, reason = "a day's cost in micro-dollars is far below 2^52")]
         let usd = micro as f64 / 1e6;
         sums.cost_usd = usd;
+        sums.failing = failing::rows(&self.ask(self.store.deployments_recent(RECENT)).await?, to);
         Ok(sums)
     }
 }

@@ -7,6 +7,7 @@ use cluster::events::Recorder;
 use cluster::leader::Leadership;
 use controllers::ledger::Ledger;
 use controllers::remote::Remotes;
+use controllers::sign::{Planned, PlannerSign};
 use controllers::validator_view::Validators;
 use controllers::{Context, Metrics, Outlook, Timing, Watches, leader};
 use protocol::key::Keypair;
@@ -33,7 +34,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub(crate) async fn lead(parts: Parts, leadership: Leadership) {
     let gate = parts.readiness.gate("term");
     let epoch = tokio::select! {
-        epoch = begin_term(&parts.store, &leadership, &gate) => epoch,
+        epoch = begin_term(&parts, &leadership, &gate) => epoch,
         () = leadership.lost.cancelled() => return,
     };
     gate.open();
@@ -51,6 +52,7 @@ pub(crate) async fn lead(parts: Parts, leadership: Leadership) {
         client: parts.client,
         store: parts.store,
         epoch,
+        identity: leadership.identity,
         miner,
         timing,
         registry_override: parts.config.registry_override,
@@ -62,18 +64,21 @@ pub(crate) async fn lead(parts: Parts, leadership: Leadership) {
     parts.metrics.leading(false);
 }
 
-/// Migrates the ledger and takes the epoch; as long as Postgres is away nothing is decided.
-async fn begin_term(store: &Store, leadership: &Leadership, gate: &service::readiness::Gate) -> Epoch {
+/// Migrates the ledger and takes the epoch; as long as Postgres is away nothing is decided, and the planner's sign of life says so.
+async fn begin_term(parts: &Parts, leadership: &Leadership, gate: &service::readiness::Gate) -> Epoch {
+    let mut sign = PlannerSign::new(&leadership.identity, Duration::ZERO);
     loop {
         let begun = async {
-            store.migrate().await?;
-            store.acquire_epoch(&leadership.identity).await
+            parts.store.migrate().await?;
+            parts.store.acquire_epoch(&leadership.identity).await
         };
         match begun.await {
             Ok(epoch) => return epoch,
             Err(error) => {
                 tracing::warn!(%error, "the term cannot begin yet");
                 gate.close(error.to_string());
+                let message = format!("the term cannot begin: {error}");
+                sign.say(&parts.client, Planned { made: false, reason: "LedgerUnavailable".to_owned(), message }).await;
                 tokio::time::sleep(PAUSE).await;
             }
         }

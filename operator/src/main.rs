@@ -48,7 +48,7 @@ async fn run(config: Config) -> Result<ExitCode> {
     let lease = LeaderOptions {
         lease: config.lease.into(),
         renew: config.lease_renew.into(),
-        ..LeaderOptions::new(crd_namespace(), "gepetto-operator", config.identity())
+        ..LeaderOptions::new(controllers::FLEET_NAMESPACE, controllers::LEADER_LEASE, config.identity())
     };
     let parts = Parts { client: client.clone(), store, key, config, metrics, readiness };
     let ended = leader::run(client, lease, shutdown, |leadership| lead::lead(parts, leadership)).await;
@@ -57,8 +57,4 @@ async fn run(config: Config) -> Result<ExitCode> {
         // Fail-stop: what this process remembers is no longer the truth.
         Ended::Lost | Ended::Finished => ExitCode::from(2),
     })
-}
-
-fn crd_namespace() -> &'static str {
-    controllers::FLEET_NAMESPACE
 }

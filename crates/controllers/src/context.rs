@@ -27,6 +27,8 @@ pub struct Context {
     pub store: Store,
     /// The term under which this leader decides.
     pub epoch: Epoch,
+    /// Who this leader is on its Lease.
+    pub identity: String,
     /// The miner's hotkey address.
     pub miner: Ss58,
     /// Intervals and deadlines.

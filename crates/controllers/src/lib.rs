@@ -15,6 +15,7 @@ pub mod ledger;
 mod metrics;
 mod patch;
 pub mod remote;
+pub mod sign;
 pub mod snapshot;
 mod timing;
 pub mod validator;
@@ -27,3 +28,5 @@ pub use timing::Timing;
 
 /// The namespace of the operator's Lease and of everything that is not a server's own.
 pub use crd::FLEET_NAMESPACE;
+/// The operator's Lease.
+pub use crd::leases::LEADER as LEADER_LEASE;

@@ -14,6 +14,7 @@ mod exchange;
 pub mod gepetto_policy;
 pub mod gpu_server;
 pub mod labels;
+pub mod leases;
 pub mod open_enum;
 pub mod validator;
 

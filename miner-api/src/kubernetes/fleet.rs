@@ -1,7 +1,7 @@
 //! [`Fleet`] over the control cluster.
 
 use super::{MANAGER, watches::Watches};
-use crate::ports::fleet::{AgentToken, Fleet, FleetError, Source, View};
+use crate::ports::fleet::{AgentToken, Fleet, FleetError, OperatorSigns, Source, View};
 use async_trait::async_trait;
 use cluster::{
     Error,
@@ -95,6 +95,10 @@ fn outcome(error: Error) -> FleetError {
 impl Fleet for KubeFleet {
     fn view(&self) -> View {
         self.watches.view()
+    }
+
+    async fn operator(&self) -> Result<OperatorSigns, FleetError> {
+        super::operator::signs(&self.client).await.map_err(outcome)
     }
 
     fn server_changes(&self) -> watch::Receiver<u64> {

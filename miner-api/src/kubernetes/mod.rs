@@ -3,6 +3,7 @@
 mod access;
 mod chutes;
 mod fleet;
+mod operator;
 mod watches;
 
 pub use access::{Access, connect};

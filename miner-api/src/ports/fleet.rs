@@ -46,6 +46,41 @@ impl Source {
     }
 }
 
+/// The operator's signs of life, as its Leases on the control cluster tell them. Times are by the operator's clock.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OperatorSigns {
+    /// The leader's Lease; absent if no operator ever led here.
+    pub leader: Option<Beat>,
+    /// What the planner said last; absent if it never said anything.
+    pub planner: Option<PlannerBeat>,
+}
+
+/// A Lease in short.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beat {
+    /// Who holds it; absent if it was given back.
+    pub holder: Option<String>,
+    /// When its holder took it.
+    pub since: Option<Timestamp>,
+    /// When it was renewed last.
+    pub renewed: Option<Timestamp>,
+    /// How many seconds it is to be believed without renewal.
+    pub believed_s: u64,
+}
+
+/// The planner's sign of life, and what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannerBeat {
+    /// The Lease.
+    pub beat: Beat,
+    /// Whether plans are made.
+    pub planning: bool,
+    /// Reason code of that.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+}
+
 /// A bound token for an agent.
 #[derive(Clone)]
 pub struct AgentToken {
@@ -80,6 +115,8 @@ pub enum FleetError {
 pub trait Fleet: Send + Sync {
     /// Everything, from the caches.
     fn view(&self) -> View;
+    /// The operator's signs of life, read from the control cluster now.
+    async fn operator(&self) -> Result<OperatorSigns, FleetError>;
     /// Wakes at every change of a server. The number means nothing.
     fn server_changes(&self) -> tokio::sync::watch::Receiver<u64>;
     /// Makes a server's own namespace if it is missing.

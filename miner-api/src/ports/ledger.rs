@@ -1,6 +1,7 @@
 //! The ledger as the API uses it.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -33,6 +34,30 @@ pub struct Sums {
     pub cost_usd: f64,
     /// Why each GPU that is idle now is idle, by GPU UUID.
     pub idle_now: BTreeMap<String, String>,
+    /// Launches that failed in a row, by reason.
+    pub failing: Vec<Failing>,
+}
+
+/// Launches that failed, each without one of the same chute on the same server having gone well since.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Failing {
+    /// Reason code.
+    pub reason: String,
+    /// Which.
+    pub pairs: Vec<FailingPair>,
+}
+
+/// A chute that does not start on a server.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FailingPair {
+    /// The validator's id of the chute.
+    pub chute_id: String,
+    /// The server.
+    pub server: String,
+    /// How many in a row.
+    pub failures: u32,
+    /// When the last one ended.
+    pub last: Timestamp,
 }
 
 /// What the API asks of Postgres and Redis.

@@ -2,14 +2,16 @@
 
 mod deployments;
 mod gepetto;
+mod launches;
 mod ledger;
+mod operator;
 mod problems;
 mod servers;
 mod validators;
 
 use crate::{
     ports::{
-        fleet::{Source, View},
+        fleet::{FleetError, OperatorSigns, Source, View},
         ledger::{LedgerDown, Sums},
     },
     rows::wire,
@@ -20,6 +22,7 @@ use serde::Serialize;
 pub use deployments::Deployments;
 pub use gepetto::Gepetto;
 pub use ledger::LedgerReport;
+pub use operator::Operator;
 pub use problems::{Problem, Severity};
 pub use servers::{IdleGpu, ServerLine};
 pub use validators::ValidatorLine;
@@ -39,6 +42,8 @@ pub struct Report {
     pub deployments: Deployments,
     /// The links to the validators.
     pub validators: Vec<ValidatorLine>,
+    /// Whether the operator lives and plans.
+    pub operator: Operator,
     /// The strategy.
     pub gepetto: Gepetto,
     /// Sums of the ledger, if Postgres answered.
@@ -49,20 +54,26 @@ pub struct Report {
 
 /// Makes the report.
 #[must_use]
-pub fn report(view: &View, sums: Result<Sums, LedgerDown>, now: Timestamp) -> Report {
+pub fn report(view: &View, operator: &Result<OperatorSigns, FleetError>, sums: Result<Sums, LedgerDown>, now: Timestamp) -> Report {
     let idle_now = sums.as_ref().map(|sums| sums.idle_now.clone()).unwrap_or_default();
     let servers = servers::lines(view, &idle_now, now);
     let validators = validators::lines(view);
     let gepetto = gepetto::of(view);
     let ledger = ledger::of(sums);
-    let problems = problems::find(view, &servers, &validators, &gepetto, &ledger);
+    let deployments = deployments::of(view, now);
+    let (operator, unwell) = operator::of(operator, now);
+    let mut problems = problems::find(view, &servers, &validators, &gepetto, &ledger, unwell);
+    problems.extend(launches::failing(view, &ledger.sums.failing, now));
+    problems.extend(launches::stuck(&deployments));
+    problems.sort_by_key(|one| one.severity);
     Report {
         version: 1,
         at: wire(now),
         problems,
         servers,
-        deployments: deployments::of(view, now),
+        deployments,
         validators,
+        operator,
         gepetto,
         ledger,
         sources: view.sources.clone(),

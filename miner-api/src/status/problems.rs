@@ -39,9 +39,12 @@ pub(super) fn find(
     validators: &[ValidatorLine],
     gepetto: &Gepetto,
     ledger: &LedgerReport,
+    operator: Option<Problem>,
 ) -> Vec<Problem> {
     let mut found = Vec::new();
     sources(view, &mut found);
+    let unwell = operator.is_some();
+    found.extend(operator);
     if !ledger.available {
         let why = ledger.error.as_deref().unwrap_or_default();
         found.push(problem(
@@ -55,7 +58,8 @@ pub(super) fn find(
     for (resource, line) in view.servers.iter().zip(servers) {
         server(resource, line, &mut found);
     }
-    if gepetto.planning == "False" {
+    // What an operator that is unwell wrote there last is no news, or the same news.
+    if gepetto.planning == "False" && !unwell {
         let why = gepetto.why.clone().unwrap_or_default();
         found.push(problem(
             Severity::Warning,
@@ -71,11 +75,10 @@ pub(super) fn find(
             "kubectl -n chutes edit gepettopolicy default",
         ));
     }
-    found.sort_by_key(|one| one.severity);
     found
 }
 
-fn problem(severity: Severity, subject: impl Into<String>, what: String, command: impl Into<String>) -> Problem {
+pub(super) fn problem(severity: Severity, subject: impl Into<String>, what: String, command: impl Into<String>) -> Problem {
     Problem { severity, subject: subject.into(), what, command: command.into() }
 }
 
@@ -86,7 +89,8 @@ fn sources(view: &View, found: &mut Vec<Problem>) {
             Some(_) if !source.is_old() => continue,
             Some(age) => format!("was last heard of {age} s ago: this report may be old"),
         };
-        found.push(problem(Severity::Critical, format!("watch {}", source.name), what, format!("kubectl -n chutes get {}", source.name)));
+        let command = format!("kubectl get {} -A", source.name);
+        found.push(problem(Severity::Critical, format!("watch {}", source.name), what, command));
     }
 }
 

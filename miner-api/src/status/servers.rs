@@ -38,8 +38,8 @@ pub struct ServerLine {
 /// An idle GPU.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct IdleGpu {
-    /// Its UUID.
-    pub gpu: String,
+    /// Its UUID; absent until somebody reported on the server.
+    pub gpu: Option<String>,
     /// Reason code.
     pub reason: String,
 }
@@ -64,13 +64,16 @@ fn line(server: &GpuServer, view: &View, idle_now: &BTreeMap<String, String>, no
     let idle = reported
         .iter()
         .filter(|gpu| !held.contains(&gpu.uuid))
-        .map(|gpu| IdleGpu { gpu: gpu.uuid.to_string(), reason: why(server, gpu, idle_now, now) });
+        .map(|gpu| IdleGpu { gpu: Some(gpu.uuid.to_string()), reason: why(server, gpu, idle_now, now) });
+    // Nobody has seen the GPUs it should have.
+    let unseen = if reported.is_empty() { usize::from(server.spec.gpu_count).saturating_sub(held.len()) } else { 0 };
+    let unseen = std::iter::repeat_n(IdleGpu { gpu: None, reason: "NotReported".to_owned() }, unseen);
     ServerLine {
         phase: status.phase.map_or_else(|| "New".to_owned(), |phase| phase.to_string()),
         model: server.spec.gpu_ref.to_string(),
         gpus: if reported.is_empty() { usize::from(server.spec.gpu_count) } else { reported.len() },
         busy: held.len(),
-        idle: idle.collect(),
+        idle: idle.chain(unseen).collect(),
         holds,
         health: status.health,
         hourly_cost_per_gpu: server.spec.hourly_cost_per_gpu,

@@ -79,6 +79,17 @@ async fn the_miner_api_adds_servers_and_sells_tokens_of_agents_only() {
     for secret in [server.path("/api/v1", &format!("secrets/{}", server.secret)), "/api/v1/namespaces/chutes/secrets".to_owned()] {
         assert_eq!(miner_api.get(&secret).await.code, 403, "{secret}");
     }
+    for lease in ["gepetto-operator", "gepetto-planner"] {
+        let object =
+            json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": lease, "namespace": "chutes" } });
+        let _ = admin.create(&collection(&object), &object).await.expect("a Lease of the operator");
+        let read = miner_api.get(&format!("/apis/coordination.k8s.io/v1/namespaces/chutes/leases/{lease}")).await;
+        assert!(read.accepted(), "status must know whether the operator lives: {}", read.message());
+    }
+    for others in ["/apis/coordination.k8s.io/v1/namespaces/chutes/leases", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/x"]
+    {
+        assert_eq!(miner_api.get(others).await.code, 403, "{others}");
+    }
     for object in place(&gpu_server("b", false)).iter().skip(1) {
         let mut object = object.clone();
         object["metadata"]["namespace"] = json!(server.namespace);

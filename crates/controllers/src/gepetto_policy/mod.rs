@@ -14,6 +14,7 @@ use store::{Topic, Wakeups};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Outlook;
+use crate::sign::{Planned, PlannerSign};
 use crate::snapshot::{Ledgered, snapshot};
 use crate::{Context, Error, Result, executor};
 
@@ -26,9 +27,13 @@ const BURST: std::time::Duration = std::time::Duration::from_millis(200);
 pub async fn run(ctx: Arc<Context>, redis_url: String, shutdown: CancellationToken) {
     let mut wakeups = Wakeups::subscribe(&redis_url, &[Topic::Chutes, Topic::Servers, Topic::Deployments, Topic::Plan]).ok();
     let mut recovered = false;
+    let mut sign = PlannerSign::new(&ctx.identity, ctx.timing.plan);
     loop {
         match round(&ctx, &mut recovered).await {
-            Ok(()) => ctx.metrics.planned(true),
+            Ok(finding) => {
+                ctx.metrics.planned(true);
+                sign.say(&ctx.client, finding).await;
+            }
             Err(Error::Store(error @ store::Error::Superseded { .. })) => {
                 tracing::error!(%error, "another leader has taken over");
                 shutdown.cancel();
@@ -37,7 +42,9 @@ pub async fn run(ctx: Arc<Context>, redis_url: String, shutdown: CancellationTok
             Err(error) => {
                 ctx.metrics.planned(false);
                 tracing::warn!(%error, "no plan this time");
-                status::not_planning(&ctx, "LedgerUnavailable", &error.to_string()).await;
+                let finding = Planned { made: false, reason: "LedgerUnavailable".to_owned(), message: error.to_string() };
+                sign.say(&ctx.client, finding.clone()).await;
+                status::not_planning(&ctx, &finding).await;
             }
         }
         let tick = async {
@@ -55,7 +62,7 @@ pub async fn run(ctx: Arc<Context>, redis_url: String, shutdown: CancellationTok
     }
 }
 
-async fn round(ctx: &Context, recovered: &mut bool) -> Result<()> {
+async fn round(ctx: &Context, recovered: &mut bool) -> Result<Planned> {
     if *recovered {
         executor::materialize(ctx).await?;
     } else {
@@ -73,10 +80,11 @@ async fn round(ctx: &Context, recovered: &mut bool) -> Result<()> {
         record_idle(ctx, &snapshot, &plan, now).await?;
         merge(&mut all, plan);
     }
-    status::planned(ctx, &policy, &all).await;
+    let finding = status::finding(&policy, &all);
+    status::planned(ctx, &finding, &all).await;
     ctx.metrics.idle(&all);
     publish(ctx, Outlook { plan: all, claims: ledgered.claims, planned: true });
-    Ok(())
+    Ok(finding)
 }
 
 /// The policy in force; without a resource a sensible one.

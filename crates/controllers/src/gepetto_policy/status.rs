@@ -10,21 +10,28 @@ use kube::Api;
 use super::DEFAULT;
 use crate::Context;
 use crate::context::MANAGER;
+use crate::sign::Planned;
 
 /// Condition: plans are made.
 const PLANNING: &str = "Planning";
 
-pub(super) async fn planned(ctx: &Context, policy: &Policy, plan: &Plan) {
-    let (state, reason, message) = match policy.mode {
-        Mode::Paused => (State::False, "Paused", "the policy's mode is Paused".to_owned()),
+/// Whether a plan is one, and why not.
+pub(super) fn finding(policy: &Policy, plan: &Plan) -> Planned {
+    let (made, reason, message) = match policy.mode {
+        Mode::Paused => (false, "Paused", "the policy's mode is Paused"),
         _ if plan.blocked_servers.values().any(|reason| *reason == Reason::Blind) => {
-            (State::False, "Blind", "a source is too old or incomplete to decide on: the validator's lists, or the API server".to_owned())
+            (false, "Blind", "a source is too old or incomplete to decide on: the validator's lists, or the API server")
         }
-        Mode::Shadow => (State::True, "Shadow", "launches are planned and not carried out".to_owned()),
-        Mode::Active => (State::True, "Active", String::new()),
+        Mode::Shadow => (true, "Shadow", "launches are planned and not carried out"),
+        Mode::Active => (true, "Active", ""),
     };
+    Planned { made, reason: reason.to_owned(), message: message.to_owned() }
+}
+
+pub(super) async fn planned(ctx: &Context, finding: &Planned, plan: &Plan) {
+    let state = if finding.made { State::True } else { State::False };
     write(ctx, |status, now, generation| {
-        conditions::set(&mut status.conditions, PLANNING, state, reason, &message, generation, now);
+        conditions::set(&mut status.conditions, PLANNING, state, &finding.reason, &finding.message, generation, now);
         let idle: Vec<String> = plan.idle_by_reason().iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         status.idle = Some(if idle.is_empty() { "none".to_owned() } else { idle.join(", ") });
         if let Some(line) = in_short(ctx, plan) {
@@ -34,9 +41,9 @@ pub(super) async fn planned(ctx: &Context, policy: &Policy, plan: &Plan) {
     .await;
 }
 
-pub(super) async fn not_planning(ctx: &Context, reason: &str, message: &str) {
+pub(super) async fn not_planning(ctx: &Context, finding: &Planned) {
     write(ctx, |status, now, generation| {
-        conditions::set(&mut status.conditions, PLANNING, State::False, reason, message, generation, now);
+        conditions::set(&mut status.conditions, PLANNING, State::False, &finding.reason, &finding.message, generation, now);
     })
     .await;
 }

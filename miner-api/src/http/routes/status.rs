@@ -18,6 +18,6 @@ use std::sync::Arc;
 /// 401.
 pub async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Report>, ApiError> {
     admit(&app, &headers, Purpose::Management, Effect::Read).await?;
-    let sums = app.ledger.sums().await;
-    Ok(Json(report(&app.fleet.view(), sums, app.clock.now())))
+    let (sums, operator) = tokio::join!(app.ledger.sums(), app.fleet.operator());
+    Ok(Json(report(&app.fleet.view(), &operator, sums, app.clock.now())))
 }

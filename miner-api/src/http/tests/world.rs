@@ -8,7 +8,7 @@ use crate::{
     metrics::Metrics,
     ports::{
         agents::{AgentStatus, Agents, EnrolError, EnrolOrder, EnrolReply},
-        fleet::{AgentToken, Fleet, FleetError, View},
+        fleet::{AgentToken, Fleet, FleetError, OperatorSigns, View},
         ledger::{Ledger, LedgerDown, Remembered, Sums},
         validators::Validators,
     },
@@ -84,6 +84,9 @@ impl Script {
 impl Fleet for Script {
     fn view(&self) -> View {
         self.view.lock().unwrap().clone()
+    }
+    async fn operator(&self) -> Result<OperatorSigns, FleetError> {
+        fixtures::operator()
     }
     fn server_changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
