@@ -20,7 +20,7 @@ struct Args {
     command: Command,
 }
 
-#[derive(Subcommand)]
+#[derive(Clone, Copy, Subcommand)]
 enum Command {
     /// Start it, and do what a fleet operator does.
     Up,
@@ -38,9 +38,18 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nThe demo failed: {error:#}");
+            // Whole, but not as it should be; a start that failed midway has said so itself.
+            if matches!(args.command, Command::Up) && args.dir.join("fleet.json").exists() {
+                eprintln!("Its parts run. To end them: {}", down_command(&args.dir));
+            }
             ExitCode::FAILURE
         }
     }
+}
+
+/// What a person types to end the demo.
+fn down_command(dir: &Path) -> String {
+    if dir == Path::new(".demo") { "make demo-down".to_owned() } else { format!("make demo-down DEMO_DIR={}", dir.display()) }
 }
 
 fn down(dir: &Path) -> Result<()> {
@@ -90,7 +99,8 @@ fn up(dir: &Path) -> Result<()> {
     println!(
         "\nEverything keeps running. To look around:\n  source {env}\n  kubectl get gpuservers,chutes,chutedeployments -A\n  \
          KUBECONFIG=$NODE_KUBECONFIG kubectl get pods,jobs,services -n chutes\n  chutes-miner status\n  \
-         psql \"$DATABASE_URL\" -c 'select * from compute_intervals'\n  ls {logs}\nTo stop it and remove what it made:\n  make demo-down",
+         psql \"$DATABASE_URL\" -c 'select * from compute_intervals'\n  ls {logs}\nTo stop it and remove what it made:\n  {end}",
+        end = down_command(dir),
         env = fleet.dir.join("env").display(),
         logs = fleet.dir.join("logs").display(),
     );

@@ -67,10 +67,11 @@ pub struct Facts {
 }
 
 impl Fleet {
-    /// Starts a fleet; `say` hears each step as it is done.
+    /// Starts a fleet; `say` hears each step as it is done. What an earlier start in that folder left, if it did not come to its end, is
+    /// ended first.
     ///
     /// # Errors
-    /// When a part does not start; what was started by then stays recorded for [`Fleet::down`].
+    /// When a part does not start; what was started by then goes on, for a look at it, until [`Fleet::down`] or another start.
     pub fn up(options: &FleetOptions, say: &mut dyn FnMut(&str)) -> Result<Self> {
         up::up(options, say)
     }

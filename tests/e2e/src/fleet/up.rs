@@ -2,7 +2,7 @@
 
 use super::{Driver, Facts, Fleet, FleetOptions, Form, MARK, Program, accounts, images, programs, scenario};
 use crate::wait;
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use kubelab::{Lab, Nodes, Options, SimulatedNode};
 use protocol::key::{Keypair, Seed};
 use std::collections::BTreeMap;
@@ -20,10 +20,21 @@ const START_LIMIT: Duration = Duration::from_secs(40);
 
 /// See [`Fleet::up`].
 pub(super) fn up(options: &FleetOptions, say: &mut dyn FnMut(&str)) -> Result<Fleet> {
-    let dir = prepare(&options.dir)?;
+    let (dir, _starting) = prepare(&options.dir, say)?;
+    start(options, &dir, say).with_context(|| {
+        let logs = dir.join("logs");
+        format!(
+            "not everything started; logs are in {}, and of the clusters in folders like it beside. What did start still runs: \
+             `make demo-down` ends it, and another start ends it first",
+            logs.display()
+        )
+    })
+}
+
+fn start(options: &FleetOptions, dir: &Path, say: &mut dyn FnMut(&str)) -> Result<Fleet> {
     let mut clock = Clock(Instant::now());
 
-    let (control, node) = clusters(options, &dir)?;
+    let (control, node) = clusters(options, dir)?;
     say(&clock.lap(&match options.form {
         Form::Own => "two Kubernetes clusters: the control cluster, and the GPU server's own with a real kubelet".to_owned(),
         Form::Shared => "a Kubernetes cluster that the GPU server is a node of".to_owned(),
@@ -34,7 +45,7 @@ pub(super) fn up(options: &FleetOptions, say: &mut dyn FnMut(&str)) -> Result<Fl
     say(&clock.lap("Postgres and Redis"));
 
     if options.real {
-        images::note_caches(&dir)?;
+        images::note_caches(dir)?;
         images::push(&node)?;
         say(&clock.lap("images of the chutes and the cache cleaner, pushed to a registry of this machine"));
     }
@@ -42,7 +53,7 @@ pub(super) fn up(options: &FleetOptions, say: &mut dyn FnMut(&str)) -> Result<Fl
     accounts::install_node(&node, options.form)?;
     say(&clock.lap("custom resources, accounts and admission policies"));
 
-    let mut parts = Parts { dir: &dir, options, control: &control, node: &node, programs: BTreeMap::new() };
+    let mut parts = Parts { dir, options, control: &control, node: &node, programs: BTreeMap::new() };
     let (hotkey_file, hotkey) = parts.hotkey()?;
     let validator = parts.validator(&hotkey)?;
     parts.validator_resource(&validator)?;
@@ -77,7 +88,7 @@ pub(super) fn up(options: &FleetOptions, say: &mut dyn FnMut(&str)) -> Result<Fl
         programs,
     };
     fs::write(dir.join("fleet.json"), serde_json::to_vec_pretty(&facts)?)?;
-    Ok(Fleet { dir: dir.clone(), facts, control, node })
+    Ok(Fleet { dir: dir.to_owned(), facts, control, node })
 }
 
 /// Says how long each part took.
@@ -91,14 +102,31 @@ impl Clock {
     }
 }
 
-fn prepare(dir: &Path) -> Result<PathBuf> {
+/// The folder, marked as a fleet's and locked as long as the file is open. What a start that did not come to its end left there is
+/// ended.
+fn prepare(dir: &Path, say: &mut dyn FnMut(&str)) -> Result<(PathBuf, fs::File)> {
     fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
     let dir = fs::canonicalize(dir)?;
     ensure!(!dir.join("fleet.json").exists(), "a fleet runs in {} already; end it first (`make demo-down`)", dir.display());
     let empty = fs::read_dir(&dir)?.next().is_none();
-    ensure!(empty || dir.join(MARK).exists(), "{} is not empty and not a fleet's; choose another folder", dir.display());
-    fs::write(dir.join(MARK), "")?;
-    Ok(dir)
+    let marked = dir.join(MARK).exists();
+    ensure!(empty || marked, "{} is not empty and not a fleet's; choose another folder", dir.display());
+    let lock = lock(&dir)?;
+    if !marked {
+        return Ok((dir, lock));
+    }
+    say("an earlier start did not come to its end: ending what it left");
+    Fleet::down(&dir).context("ending what an earlier start left")?;
+    fs::create_dir_all(&dir)?;
+    let lock = self::lock(&dir)?;
+    Ok((dir, lock))
+}
+
+/// Only one process starts a fleet in a folder; the lock ends with it, however it ends.
+fn lock(dir: &Path) -> Result<fs::File> {
+    let mark = fs::File::create(dir.join(MARK))?;
+    mark.try_lock().map_err(|_| anyhow!("another process is just starting a fleet in {}; wait for it", dir.display()))?;
+    Ok(mark)
 }
 
 fn clusters(options: &FleetOptions, dir: &Path) -> Result<(Lab, Lab)> {
@@ -113,9 +141,10 @@ fn clusters(options: &FleetOptions, dir: &Path) -> Result<(Lab, Lab)> {
             let node = big(Options::new(dir.join("node")).name(SERVER).nodes(nodes));
             // Two starts at once: each mostly waits.
             let node = std::thread::spawn(move || Lab::up(node, |_| ()));
-            let control = Lab::up(control, |_| ())?;
+            let control = Lab::up(control, |_| ());
+            // Waited for in any case: nothing may start any more once this has failed.
             let Ok(node) = node.join() else { bail!("the thread that starts the node cluster panicked") };
-            (control, node?)
+            (control?, node?)
         }
     };
     if !options.real {
