@@ -7,12 +7,15 @@ mod poll;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use cluster::backoff::Policy;
+use cluster::supervise::keep_running;
 use futures::{Stream, StreamExt as _};
 use protocol::ids::Ss58;
 use protocol::key::Keypair;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_stream::wrappers::WatchStream;
+use tokio_util::sync::CancellationToken;
 use validator::{ValidatorClient, ValidatorConfig};
 
 use crate::Timing;
@@ -66,7 +69,13 @@ impl Validators {
         let (out, view) = watch::channel(Arc::new(View::new(self.timing.poll / 2, self.timing.landslide)));
         let mut changes = view.clone();
         let looked = Arc::clone(&self.looked);
-        let poll = tokio::spawn(poll::run(client.clone(), self.redis_url.clone(), self.timing.clone(), out)).abort_handle();
+        let (asked, redis_url, timing) = (client.clone(), self.redis_url.clone(), self.timing.clone());
+        let label = format!("lists of validator {}", config.hotkey);
+        let poll = tokio::spawn(async move {
+            let make = |_| poll::run(asked.clone(), redis_url.clone(), timing.clone(), out.clone());
+            keep_running(&label, Policy::default(), CancellationToken::new(), make).await;
+        })
+        .abort_handle();
         let tell = tokio::spawn(async move {
             while changes.changed().await.is_ok() {
                 looked.send_modify(|count| *count += 1);
