@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use e2e::fleet::{Driver, Form};
+use e2e::fleet::{Driver, Fleet, Form};
 use e2e::stage::Stage;
 use e2e::wait;
 use kubelab::{Level, level_or_skip};
@@ -28,6 +28,9 @@ fn a_whole_life(form: Form, driver: Driver) {
     // All eight GPUs, so that the second launch can only be on the same ones.
     validator.offer(&stage.chute("whole-server", 8, 1)).unwrap();
     let first = fleet.await_active(&["whole-server"]).unwrap().remove(0);
+    if driver == Driver::Agent {
+        what_somebody_deletes_of_the_agents_rights_comes_back(fleet);
+    }
 
     fleet.stop(&first).unwrap();
     wait::until("the validator to hold nothing of the first copy", Duration::from_secs(60), || {
@@ -48,6 +51,34 @@ fn a_whole_life(form: Form, driver: Driver) {
 
     fleet.delete_server().unwrap();
     assert_eq!(validator.unexpected().unwrap(), Vec::<String>::new());
+}
+
+/// The copy that comes next shows that the agent works with them.
+fn what_somebody_deletes_of_the_agents_rights_comes_back(fleet: &Fleet) {
+    let server = &fleet.facts.server;
+    let (space, global) = (format!("chutes-node-{server}"), format!("agent-{server}"));
+    let objects = [
+        ["role", "agent", &space],
+        ["rolebinding", "agent", &space],
+        ["role", &global, "chutes"],
+        ["rolebinding", &global, "chutes"],
+        ["serviceaccount", "agent", &space],
+    ];
+    let uid = |[kind, name, space]: [&str; 3]| {
+        fleet.control.kubectl_run(["get", kind, name, "-n", space, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}"])
+    };
+    let before = objects.map(|object| uid(object).unwrap());
+    assert!(before.iter().all(|uid| !uid.is_empty()), "{before:?}");
+    for [kind, name, space] in objects {
+        fleet.control.kubectl_run(["delete", kind, name, "-n", space]).unwrap();
+    }
+    for (object, before) in objects.into_iter().zip(before) {
+        wait::until(&format!("{} {} to be made anew", object[0], object[1]), Duration::from_secs(30), || {
+            let now = uid(object)?;
+            Ok((!now.is_empty() && now != before).then_some(()))
+        })
+        .unwrap();
+    }
 }
 
 #[test]
