@@ -56,6 +56,8 @@ pub enum Relaxation {
     NoTeeCallback,
     /// A TEE claim needs its nonce, but no quote is verified.
     NoTeeAttestation,
+    /// Launch tokens are signed by HS256 also for libraries from 0.3.61 on, where the original signs by ES256.
+    SymmetricTokens,
 }
 
 impl Relaxation {
@@ -70,6 +72,7 @@ impl Relaxation {
             Self::NoProofOfWork => "no-proof-of-work",
             Self::NoTeeCallback => "no-tee-callback",
             Self::NoTeeAttestation => "no-tee-attestation",
+            Self::SymmetricTokens => "symmetric-tokens",
         }
     }
 
@@ -84,6 +87,7 @@ impl Relaxation {
             Self::NoProofOfWork => "advertised GPUs verify by time alone",
             Self::NoTeeCallback => "TEE servers are registered without a call-back",
             Self::NoTeeAttestation => "TEE claims need a nonce, but no quote is checked",
+            Self::SymmetricTokens => "launch tokens are HS256 also for library >= 0.3.61, where the original uses ES256",
         }
     }
 }
@@ -166,6 +170,7 @@ impl Config {
             (true, Relaxation::PlainProof),
             (true, Relaxation::NoProofOfWork),
             (true, Relaxation::NoTeeAttestation),
+            (true, Relaxation::SymmetricTokens),
         ];
         switched.into_iter().filter(|(on, _)| *on).map(|(_, relaxation)| relaxation).collect()
     }

@@ -35,7 +35,10 @@ pub(super) async fn stream(
         "chutes" => world.chutes.values().map(|chute| chute.row(world.rules.profile)).collect(),
         "images" => images(&world),
         "nodes" => world.nodes.values().filter(|node| node.miner_hotkey == hotkey).map(|node| node.row()).collect(),
-        "instances" => world.instances.values().filter(|i| i.miner_hotkey == hotkey).map(|i| i.row()).collect(),
+        "instances" => {
+            let mine = world.instances.values().filter(|i| i.miner_hotkey == hotkey);
+            mine.map(|i| i.row(world.rules.profile)).collect()
+        }
         "metrics" => metrics(&world),
         _ => world.job_rows(&hotkey),
     };

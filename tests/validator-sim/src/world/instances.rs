@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::World;
-use crate::{clock::iso, http::refusal::Refusal};
+use crate::{Profile, clock::iso, http::refusal::Refusal};
 
 /// An instance that is not active after this is deleted (October 2025).
 const STUCK: SignedDuration = SignedDuration::from_mins(90);
@@ -38,18 +38,26 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// The row of the stream.
-    pub(crate) fn row(&self) -> Value {
-        json!({
-            "instance_id": self.instance_id, "host": self.host, "port": self.port, "chute_id": self.chute_id,
+    /// The row of the stream. validator-protocol 1.6.1.
+    pub(crate) fn row(&self, profile: Profile) -> Value {
+        let mut row = json!({
+            "instance_id": self.instance_id, "chute_id": self.chute_id,
             "version": self.version, "miner_uid": 1, "miner_hotkey": self.miner_hotkey, "miner_coldkey": self.miner_hotkey,
             "region": "n/a", "active": self.activated_at.is_some(), "verified": self.verified_at.is_some(),
             "last_queried_at": null, "created_at": iso(self.created_at), "updated_at": iso(self.updated_at),
             "activated_at": self.activated_at.map(iso), "last_verified_at": self.verified_at.map(iso), "stop_billing_at": null,
             "billed_to": null, "verification_error": null, "consecutive_failures": 0, "chutes_version": self.chutes_version,
-            "symmetric_key": null, "config_id": self.config_id, "cacert": null, "port_mappings": self.port_mappings,
+            "config_id": self.config_id, "cacert": null,
             "hourly_rate": self.multiplier * 4.5, "compute_multiplier": self.multiplier,
-        })
+        });
+        if profile == Profile::Oct25 {
+            // Where the instance is reached is the validator's own business since 2026.
+            row["host"] = json!(self.host);
+            row["port"] = json!(self.port);
+            row["port_mappings"] = json!(self.port_mappings);
+            row["symmetric_key"] = Value::Null;
+        }
+        row
     }
 }
 

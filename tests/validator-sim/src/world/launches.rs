@@ -48,6 +48,13 @@ impl Launch {
     }
 }
 
+/// Whether the library is new enough (0.3.61) that its token says what the chute may do. What is no version is old.
+fn carries_rules(library: &str) -> bool {
+    let mut parts = library.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    [next(), next(), next()] >= [0, 3, 61]
+}
+
 impl World {
     /// Grants a launch config. Reserves nothing.
     pub(crate) fn grant_launch(
@@ -83,6 +90,10 @@ impl World {
         if let (Some(job_id), Some(disk_gb)) = (&job_id, disk_gb) {
             claims["job_id"] = json!(job_id);
             claims["disk_gb"] = json!(disk_gb);
+        }
+        if carries_rules(&self.chutes[chute_id].spec.chutes_version) {
+            claims["egress"] = json!(false);
+            claims["lock_modules"] = json!(false);
         }
         if self.rules.profile == Profile::Mar26 {
             claims["chute_id"] = json!(chute_id);

@@ -86,6 +86,6 @@ async fn a_scenario_is_there_at_start_and_after_a_reset() {
 #[tokio::test]
 async fn relaxations_are_named() {
     let names = |config: &Config| config.relaxations().into_iter().map(|r| r.name()).collect::<Vec<_>>();
-    assert_eq!(names(&Config::default()), ["plain-proof", "no-proof-of-work", "no-tee-callback", "no-tee-attestation"]);
+    assert_eq!(names(&Config::default()), ["plain-proof", "no-proof-of-work", "no-tee-callback", "no-tee-attestation", "symmetric-tokens"]);
     assert!(names(&Config::relaxed()).contains(&"private-hosts"));
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use validator_sim::{ChuteSpec, Config, LaunchState};
+use validator_sim::{ChuteSpec, Config, LaunchState, Profile};
 
 use crate::common::{HOST, chute, claim, proof, said, uuid, world, world_with};
 
@@ -240,4 +240,41 @@ async fn a_tee_chute_is_claimed_with_a_nonce_on_its_own_path() {
     let (status, reply) = w.miner.with_token(Method::PUT, &path, &token, Some(json!({}))).await;
     assert_eq!(status, 200, "{reply}");
     assert_eq!(w.sim.snapshot().launches.iter().find(|l| l.config_id == config).expect("it").deployment.as_deref(), Some("dep-1"));
+}
+
+/// The claims of a token, as a chute reads them.
+fn claims(token: &str) -> Value {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let payload = token.split('.').nth(1).expect("three parts");
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64")).expect("JSON")
+}
+
+#[tokio::test]
+async fn tokens_of_newer_libraries_say_what_the_chute_may_do() {
+    let w = world().await;
+    for (library, says) in [("0.3.60", false), ("0.3.61", true), ("0.10.0", true), ("1.0", true), ("", false)] {
+        let name = format!("with-{library}");
+        let spec = ChuteSpec { name, chutes_version: library.to_owned(), ..ChuteSpec::default() };
+        let row = w.sim.create_chute(spec).expect("created");
+        let (_, _, token) = w.miner.launch(row["chute_id"].as_str().expect("id")).await;
+        let claims = claims(&token);
+        assert_eq!((claims.get("egress").is_some(), claims.get("lock_modules").is_some()), (says, says), "{library}: {claims}");
+    }
+}
+
+#[tokio::test]
+async fn rows_of_instances_lost_their_ports_in_2026() {
+    for (profile, there) in [(Profile::Oct25, true), (Profile::Mar26, false)] {
+        let w = world_with(Config { profile, ..Config::relaxed() }).await;
+        let id = chute(&w.sim, "demo", 1, 1);
+        w.miner.add_gpus(&[&uuid('a')]).await;
+        let (_, config, token) = w.miner.launch(&id).await;
+        assert_eq!(w.miner.bring_up(&config, &token, claim(&[&uuid('a')], 31000)).await.0, 200);
+        let text = w.miner.get("/miner/instances/", "miner").await.text().await.expect("whole");
+        let row: Value = serde_json::from_str(text.trim().strip_prefix("data: ").expect("the prefix")).expect("JSON");
+        for key in ["host", "port", "port_mappings", "symmetric_key"] {
+            assert_eq!(row.get(key).is_some(), there, "{profile}: {key} in {row}");
+        }
+        assert_eq!(row["config_id"], json!(config), "{profile}");
+    }
 }
