@@ -68,7 +68,11 @@ impl NodeProfile {
     }
 
     /// A sealed (confidential-computing) worker: nobody creates Secrets there, the namespace is fixed, and pods may hold no
-    /// environment variables but those of an allow list, which are exactly the ones rendered here.
+    /// environment variables but those of an allow list of its image. Rendered are the ones that the existing miner renders, and
+    /// none of our own. Not all of them stand in the one list that was read, of an image of early 2026 (validator-protocol 8.4):
+    /// it lacks the cleaner's (`CLEANUP_EXCLUDE`, `CACHE_MAX_…`), those of downloads (`HF_HUB_…`, `HF_XET_…`, `TOKIO_…`) and the ports
+    /// of jobs (`CHUTES_PORT_TCP_…`). Whether today's images admit those of jobs is not known; a refusal is reported as
+    /// `CreateRefused`, or by the Job that makes no pod.
     #[must_use]
     pub fn remote_sealed(node_name: &str, vm_version: Option<String>) -> Self {
         Self { vm_version, ..Self::new(OWN_NAMESPACE.to_owned(), TokenDelivery::Literal, node_name) }
