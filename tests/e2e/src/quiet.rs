@@ -80,6 +80,16 @@ pub fn granted_to_job(writes: &[Write], deployment: &str) -> Option<Vec<Write>> 
     Some(about[granted..=job].iter().map(|write| (*write).clone()).collect())
 }
 
+/// Everything our programs wrote from the launch Secret of a deployment to its Job, both included, also about something else; but
+/// not what a fleet at rest may write. Nothing if either is missing.
+#[must_use]
+pub fn secret_to_job(writes: &[Write], deployment: &str) -> Option<Vec<Write>> {
+    let of = |write: &Write, resource| write.about(deployment) && write.is("create", resource);
+    let secret = writes.iter().position(|write| write.account == "chutes:operator" && of(write, "secrets"))?;
+    let job = secret + writes[secret..].iter().position(|write| of(write, "jobs"))?;
+    Some(writes[secret..=job].iter().filter(|write| !write.at_rest()).cloned().collect())
+}
+
 /// A moment in the audit logs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mark {
@@ -193,6 +203,36 @@ mod tests {
             "responseStatus":{{"code":200}},"stageTimestamp":"2026-01-02T03:04:05.678901Z"}}"#
         );
         write_of(serde_json::from_str(&line).unwrap(), "control")
+    }
+
+    #[test]
+    fn a_write_about_something_else_counts_between_the_secret_and_the_job() {
+        let write = |account: &str, verb: &str, resource: &str, name: &str| Write {
+            cluster: "control",
+            account: account.to_owned(),
+            verb: verb.to_owned(),
+            resource: resource.to_owned(),
+            namespace: String::new(),
+            name: name.to_owned(),
+            code: 200,
+            at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let (operator, agent) = ("chutes:operator", "chutes:gepetto-agent");
+        let writes = [
+            write(operator, "create", "chutedeployments", "id"),
+            write(operator, "create", "secrets", "launch-id"),
+            write(operator, "patch", "gpuservers/status", "gpu-0"),
+            write(operator, "update", "leases", "operator"),
+            write(operator, "patch", "chutedeployments/status", "id"),
+            write(agent, "create", "secrets", "launch-id"),
+            write(agent, "create", "jobs", "chute-id"),
+            write(agent, "patch", "chutedeployments/status", "id"),
+        ];
+        let counted = |from: &[Write]| secret_to_job(from, "id").map(|all| all.iter().map(|w| w.resource.clone()).collect::<Vec<_>>());
+        assert_eq!(counted(&writes).unwrap(), ["secrets", "gpuservers/status", "chutedeployments/status", "secrets", "jobs"]);
+        assert_eq!(granted_to_job(&writes, "id").unwrap().len(), 3, "those about it alone");
+        assert_eq!(counted(&writes[..6]), None);
+        assert_eq!(counted(&writes[5..]), None, "the copy of the Secret on the node begins nothing");
     }
 
     #[test]

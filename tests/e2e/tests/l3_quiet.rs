@@ -6,7 +6,7 @@
 use e2e::fleet::{Driver, Fleet};
 use e2e::kill::Lines;
 use e2e::leaks::{Except, Needles, canary_token};
-use e2e::quiet::{Mark, Write, granted_to_job};
+use e2e::quiet::{Mark, Write, secret_to_job};
 use e2e::stage::Stage;
 use e2e::story::Deployed;
 use e2e::wait;
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const BACKOFF: Duration = Duration::from_secs(60);
 /// So long without a write, the fleet counts as converged: longer than every one of its short intervals.
 const STILL: Duration = Duration::from_secs(6);
-/// From `Granted` to the Job, both included.
+/// From the launch Secret to the Job, both included.
 const MOST_WRITES: usize = 6;
 
 fn list(writes: &[Write]) -> String {
@@ -70,9 +70,9 @@ fn rest_through_three_resyncs_and_three_lists(fleet: &Fleet, lines: &Lines, watc
 
 /// Whatever is written between the two by any of our programs counts, also where nobody waits for it.
 fn few_writes_to_the_job(fleet: &Fleet, mark: Mark, deployed: &Deployed) {
-    let writes = granted_to_job(&fleet.writes_since(mark).unwrap(), &deployed.id).expect("a status Granted and a Job");
-    println!("from Granted to the Job, both included: {} writes\n{}", writes.len(), list(&writes));
-    assert!(writes.len() <= MOST_WRITES, "{} writes from Granted to the Job", writes.len());
+    let writes = secret_to_job(&fleet.writes_since(mark).unwrap(), &deployed.id).expect("a launch Secret and a Job");
+    println!("from the launch Secret to the Job, both included: {} writes\n{}", writes.len(), list(&writes));
+    assert!(writes.len() <= MOST_WRITES, "{} writes from the launch Secret to the Job:\n{}", writes.len(), list(&writes));
 }
 
 /// The policy that a person who wishes for nothing writes: one more resource whose status must come to rest.
