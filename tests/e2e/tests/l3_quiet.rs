@@ -231,6 +231,7 @@ fn a_fleet_with_our_agent_is_quiet_frugal_and_discreet() {
     fleet.stop(&second).unwrap();
     fail_a_launch(&stage, &mut needles);
     fleet.await_active(&["two-gpus", "two-gpus"]).unwrap();
+    assert_eq!(validator.unexpected().unwrap(), Vec::<String>::new());
     no_secret_anywhere(&stage, &needles, Except::Secrets);
 }
 
@@ -264,5 +265,6 @@ fn a_sealed_worker_is_driven_with_few_writes_and_its_token_stands_in_its_job_onl
     assert_eq!(found.len(), 2, "the Job holds its token: {found:?}");
 
     fail_a_launch(&stage, &mut needles);
+    assert_eq!(validator.unexpected().unwrap(), Vec::<String>::new());
     no_secret_anywhere(&stage, &needles, Except::SecretsAndJobs);
 }
