@@ -47,7 +47,7 @@ pub(super) async fn provision(ctx: &Context, made: &Made, server: &GpuServer, na
 async fn apply(ctx: &Context, place: &Place) -> Result<()> {
     ssa::<Namespace>(&Api::all(ctx.client.clone()), MANAGER, &place.namespace).await?;
     let Some(access) = &place.access else { return Ok(()) };
-    revoke_another(ctx, name, &access.account).await?;
+    revoke_another(ctx, &access.account).await?;
     ssa(&there(ctx, &access.account), MANAGER, &access.account).await?;
     for role in &access.roles {
         ssa(&there(ctx, role), MANAGER, role).await?;
@@ -67,12 +67,12 @@ where
 }
 
 /// Ends the account of another node key, and with it what that key bought.
-async fn revoke_another(ctx: &Context, name: &ServerName, wanted: &ServiceAccount) -> Result<()> {
+async fn revoke_another(ctx: &Context, wanted: &ServiceAccount) -> Result<()> {
     let accounts = there(ctx, wanted);
     let found = get_opt(&accounts, &wanted.name_any()).await?;
     let Some(old) = found.filter(|account| is_of_another(account, wanted)) else { return Ok(()) };
     delete_uid(&accounts, &old.name_any(), &old.uid().unwrap_or_default(), Propagation::Background).await?;
-    tracing::info!(server = %name, "another node key is pinned: the tokens of the old one are dead");
+    tracing::info!(namespace = wanted.namespace(), "another node key is pinned: the tokens of the old one are dead");
     Ok(())
 }
 
