@@ -1,6 +1,6 @@
 //! What must not change while something cannot be seen, and proof that somebody looked all the same.
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Side};
 use crate::wait;
 use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
@@ -17,23 +17,26 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub const LISTS: [&str; 4] = ["/miner/chutes/", "/miner/instances/", "/miner/nodes/", "/miner/inventory"];
 
 impl Fleet {
-    /// Everything a fleet earns with, by its own id: servers, chutes, paid deployments, pods, instances and GPUs at the
-    /// validator.
+    /// Everything a fleet earns with, by its own id: servers, chutes, deployments and where they stand, pods, instances and GPUs at
+    /// the validator; and how many launch tokens it was ever given.
     ///
     /// # Errors
     /// When one of the places cannot be asked.
     pub fn standing(&self) -> Result<BTreeSet<String>> {
         let mut all = BTreeSet::new();
-        let uids = "-o=jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.uid} {.metadata.deletionTimestamp}{\"\\n\"}{end}";
-        for kind in ["gpuservers", "chutes.gepetto.fleet"] {
-            all.extend(self.control.kubectl_run(["get", kind, "-A", uids])?.lines().map(str::to_owned));
+        for kind in ["gpuservers", "chutes"] {
+            for object in self.list(Side::Control, &format!("/apis/gepetto.fleet/v1alpha1/{kind}"), "")? {
+                let meta = &object["metadata"];
+                all.insert(format!("{kind} {} {} {}", meta["name"], meta["uid"], meta["deletionTimestamp"]));
+            }
         }
-        // What is not paid comes and goes: gepetto asks for more copies than the validator wants.
-        all.extend(self.deployed()?.into_iter().filter(|d| d.phase == "Active").map(|d| format!("deployment {} {}", d.chute, d.id)));
+        all.extend(self.deployed()?.into_iter().map(|d| format!("deployment {} {} {}", d.chute, d.id, d.phase)));
         all.extend(self.pods()?);
-        let validator = self.validator()?.snapshot()?;
-        all.extend(validator.instances.iter().map(|i| format!("instance {} {}", i.chute_name, i.instance_id)));
-        all.extend(validator.nodes.iter().map(|n| format!("advertised {}", n["uuid"])));
+        let validator = self.validator()?;
+        let seen = validator.snapshot()?;
+        all.extend(seen.instances.iter().map(|i| format!("instance {} {}", i.chute_name, i.instance_id)));
+        all.extend(seen.nodes.iter().map(|n| format!("advertised {}", n["uuid"])));
+        all.insert(format!("launch tokens given: {}", validator.counters()?.launches.granted));
         Ok(all)
     }
 
@@ -42,15 +45,12 @@ impl Fleet {
     /// # Errors
     /// When the node's API server does not answer.
     pub fn pods(&self) -> Result<BTreeSet<String>> {
-        let text = self.node.kubectl_run([
-            "get",
-            "pods",
-            "-A",
-            "-l",
-            "chutes/deployment-id",
-            "-o=jsonpath={range .items[*]}pod {.metadata.uid} {.status.phase} {.metadata.deletionTimestamp}{\"\\n\"}{end}",
-        ])?;
-        Ok(text.lines().map(str::to_owned).collect())
+        let pods = self.list(Side::Node, "/api/v1/pods", "chutes/deployment-id")?;
+        let line = |pod: &Value| {
+            let (meta, phase) = (&pod["metadata"], &pod["status"]["phase"]);
+            format!("pod {} of {} {phase} {}", meta["uid"], meta["labels"]["chutes/deployment-id"], meta["deletionTimestamp"])
+        };
+        Ok(pods.iter().map(line).collect())
     }
 
     /// Compares with what stood before.
@@ -103,12 +103,20 @@ impl Fleet {
         })
     }
 
+    /// The server's resource.
+    ///
+    /// # Errors
+    /// When there is none, or the API server does not answer.
+    pub fn server(&self) -> Result<Value> {
+        self.object(Side::Control, &format!("/apis/gepetto.fleet/v1alpha1/namespaces/chutes/gpuservers/{}", self.facts.server))
+    }
+
     /// Status and reason of a condition of the server.
     ///
     /// # Errors
     /// When the API server does not answer, or there is no such condition.
     pub fn server_condition(&self, kind: &str) -> Result<(String, String)> {
-        let server = self.get(&["gpuserver", &self.facts.server, "-n", "chutes"])?;
+        let server = self.server()?;
         let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
         let found = server["status"]["conditions"].as_array().into_iter().flatten().find(|c| c["type"] == kind);
         found.map(|c| (text(&c["status"]), text(&c["reason"]))).with_context(|| format!("the server has no condition {kind}"))
@@ -125,12 +133,22 @@ impl Fleet {
         })
     }
 
-    /// Starts a program that ended by itself, as what supervises it would; one that runs is left alone.
+    /// Asks a program to end, and waits until it has.
     ///
     /// # Errors
-    /// When it does not start.
-    pub fn supervise(&self, program: &str) -> Result<()> {
-        if self.signal(program, Signal::CONT).is_ok() { Ok(()) } else { self.start(program) }
+    /// When it does not run, or does not end.
+    pub fn end(&self, program: &str) -> Result<()> {
+        self.signal(program, Signal::TERM)?;
+        wait::until(&format!("{program} to end"), PATIENCE, || Ok((!self.runs(program)).then_some(())))
+    }
+
+    /// Complains of programs that ended although nobody ended them.
+    ///
+    /// # Errors
+    /// With the last of their logs.
+    pub fn all_lived(&self) -> Result<()> {
+        let deaths = self.deaths();
+        if deaths.is_empty() { Ok(()) } else { bail!("{}", deaths.join("; ")) }
     }
 
     /// Wipes Redis, as a person with the wrong prompt would.

@@ -2,16 +2,17 @@
 //!
 //! Owns the fault proxies of a fleet ([`Lines`]), the blow ([`Blow`]) and the audit after it. Knows nothing of what our programs do.
 
-use crate::fleet::{Between, Fleet};
-use crate::story::Deployed;
+use crate::fleet::{Between, Fleet, Side, expect_end};
 use crate::wait;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use testkit::faults::{FaultProxy, FaultProxyConfig, Matcher, kill9};
+use testkit::faults::{FaultProxy, FaultProxyConfig, Matcher, PgProxy, Rule, kill9};
 
 /// The programs of ours that can be killed.
 pub const PROGRAMS: [&str; 3] = ["operator", "miner-api", "agent"];
@@ -19,22 +20,54 @@ pub const PROGRAMS: [&str; 3] = ["operator", "miner-api", "agent"];
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The proxies between our programs and the API servers and the validator.
+/// The proxies between our programs and the API servers, the validator and Postgres.
 #[derive(Clone, Debug, Default)]
-pub struct Lines(Arc<Mutex<BTreeMap<String, FaultProxy>>>);
+pub struct Lines {
+    http: Arc<Mutex<BTreeMap<String, FaultProxy>>>,
+    postgres: Arc<Mutex<BTreeMap<String, PgProxy>>>,
+}
 
 impl Lines {
     /// Stands between a fleet's programs and the rest: proxies `operator`, `miner-api` and `agent` in front of the control cluster's
-    /// API server, `node` in front of the node cluster's, `validator` in front of the validator.
+    /// API server, `node` in front of the node cluster's, `validator` in front of the validator, and `operator's Postgres` and
+    /// `miner-api's Postgres`.
     #[must_use]
     pub fn between(&self) -> Between {
-        let (control, node, validator) = (self.clone(), self.clone(), self.clone());
+        let (control, node, validator, postgres) = (self.clone(), self.clone(), self.clone(), self.clone());
         Between {
             control: Some(Arc::new(move |program, url, ca| control.open(program, url, Some(ca)))),
             node: Some(Arc::new(move |url, ca| node.open("node", url, Some(ca)))),
             validator: Some(Arc::new(move |url| validator.open("validator", url, None))),
-            postgres: None,
+            postgres: Some(Arc::new(move |program, port| postgres.open_postgres(&format!("{program}'s Postgres"), port))),
         }
+    }
+
+    fn open_postgres(&self, name: &str, port: u16) -> u16 {
+        let proxy = PgProxy::start(name, SocketAddr::from((Ipv4Addr::LOCALHOST, port))).expect("a proxy on a free port");
+        let port = proxy.port();
+        self.postgres.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), proxy);
+        port
+    }
+
+    /// Adds a rule at a proxy, whatever it stands in front of.
+    ///
+    /// # Panics
+    /// When no program was told of it.
+    pub fn plan(&self, name: &str, rule: Rule) {
+        let postgres = self.postgres.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        match postgres {
+            Some(proxy) => drop(proxy.plan(rule)),
+            None => drop(self.of(name).plan(rule)),
+        }
+    }
+
+    /// All writes since the last reset and what became of them, for the message of a test that fails.
+    #[must_use]
+    pub fn transcript(&self) -> String {
+        let http = self.http.lock().unwrap_or_else(PoisonError::into_inner);
+        let postgres = self.postgres.lock().unwrap_or_else(PoisonError::into_inner);
+        let writes = http.values().map(|proxy| proxy.transcript(&Matcher::writes()));
+        writes.chain(postgres.values().map(PgProxy::transcript)).collect()
     }
 
     /// Starts one more proxy and returns its URL.
@@ -50,7 +83,7 @@ impl Lines {
         }
         let proxy = FaultProxy::start(config).expect("a proxy on a free port");
         let url = proxy.url();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), proxy);
+        self.http.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), proxy);
         url
     }
 
@@ -60,12 +93,15 @@ impl Lines {
     /// When no program was told of it.
     #[must_use]
     pub fn of(&self, name: &str) -> FaultProxy {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_else(|| panic!("no proxy {name}"))
+        self.http.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_else(|| panic!("no proxy {name}"))
     }
 
     /// Forgets every journal and every rule.
     pub fn reset(&self) {
-        for proxy in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        for proxy in self.postgres.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            proxy.reset();
+        }
+        for proxy in self.http.lock().unwrap_or_else(PoisonError::into_inner).values() {
             proxy.reset();
         }
     }
@@ -74,14 +110,15 @@ impl Lines {
 /// Kills programs of one fleet from wherever a test stands, a hook included.
 #[derive(Clone, Debug)]
 pub struct Blow {
-    run: PathBuf,
+    fleet: PathBuf,
 }
 
 impl Blow {
     /// Kills these programs with SIGKILL, all before the first is waited for; they run no more when this returns.
     pub fn strike(&self, programs: &[&str]) {
         // Once: what is started again meanwhile has another number, and is not meant.
-        let pids: Vec<u32> = programs.iter().filter_map(|program| pid(&self.run, program)).collect();
+        let pids: Vec<u32> = programs.iter().filter_map(|program| pid(&self.fleet, program)).collect();
+        programs.iter().for_each(|program| expect_end(&self.fleet, program));
         for process in pids.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
             // It may have died of itself.
             let _ = kill_process(process, Signal::KILL);
@@ -91,17 +128,25 @@ impl Blow {
         }
     }
 
+    /// Whether a program runs at this moment.
+    #[must_use]
+    pub fn runs(&self, program: &str) -> bool {
+        let Some(pid) = pid(&self.fleet, program) else { return false };
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+        stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X']))
+    }
+
     /// Signals a program if it runs.
     pub fn signal(&self, program: &str, signal: Signal) {
-        if let Some(process) = pid(&self.run, program).and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
+        if let Some(process) = pid(&self.fleet, program).and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
             // It may have died of itself.
             let _ = kill_process(process, signal);
         }
     }
 }
 
-fn pid(run: &Path, program: &str) -> Option<u32> {
-    let record = std::fs::read(run.join(format!("{program}.json"))).ok()?;
+fn pid(fleet: &Path, program: &str) -> Option<u32> {
+    let record = std::fs::read(fleet.join("run").join(format!("{program}.json"))).ok()?;
     let record: serde_json::Value = serde_json::from_slice(&record).ok()?;
     u32::try_from(record["pid"].as_u64()?).ok()
 }
@@ -110,54 +155,40 @@ impl Fleet {
     /// What kills programs of this fleet.
     #[must_use]
     pub fn blow(&self) -> Blow {
-        Blow { run: self.dir.join("run") }
+        Blow { fleet: self.dir.clone() }
+    }
+
+    /// The process of a program that was started.
+    #[must_use]
+    pub fn pid(&self, program: &str) -> Option<u32> {
+        pid(&self.dir, program)
     }
 
     /// Whether a program runs at this moment.
     #[must_use]
     pub fn runs(&self, program: &str) -> bool {
-        let Some(pid) = pid(&self.dir.join("run"), program) else { return false };
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-        stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X']))
+        self.blow().runs(program)
     }
 
-    /// Starts those of our programs that do not run, as Kubernetes would. Returns which.
+    /// Starts those of our programs that a test killed, as Kubernetes would. Returns which.
+    ///
+    /// The lease of an operator that was killed is given back in its place: that it runs out is shown by a leader that freezes.
     ///
     /// # Errors
     /// When one does not start.
+    ///
+    /// # Panics
+    /// When one ended that nobody killed.
     pub fn revive(&self) -> Result<Vec<&'static str>> {
+        let deaths = self.deaths();
+        assert!(deaths.is_empty(), "{}", deaths.join("\n"));
         let dead: Vec<&'static str> = PROGRAMS.into_iter().filter(|program| !self.runs(program)).collect();
+        if dead.contains(&"operator") {
+            let lease = "/apis/coordination.k8s.io/v1/namespaces/chutes/leases/gepetto-operator";
+            self.patch(Side::Control, lease, &json!({ "spec": { "holderIdentity": "" } }))?;
+        }
         dead.iter().try_for_each(|program| self.start(program))?;
         Ok(dead)
-    }
-
-    /// Waits until exactly one copy of the chute is Active and no other deployment of it is under way. Starts programs that ended,
-    /// and adds them to `started`.
-    ///
-    /// # Errors
-    /// With what there is instead.
-    pub fn await_one(&self, chute: &str, started: &mut Vec<&'static str>) -> Result<Deployed> {
-        wait::until(&format!("one Active copy of {chute}"), PATIENCE, || {
-            started.extend(self.revive()?);
-            let all: Vec<Deployed> = self.deployed()?.into_iter().filter(|d| d.chute == chute).collect();
-            let living: Vec<&Deployed> = all.iter().filter(|d| !["Stopped", "Failed"].contains(&d.phase.as_str())).collect();
-            match living[..] {
-                [one] if one.phase == "Active" => Ok(Some(one.clone())),
-                _ => bail!("there is {}", all.iter().map(|d| format!("{}={}", d.id, d.phase)).collect::<Vec<_>>().join(", ")),
-            }
-        })
-    }
-
-    /// Waits until nothing is left of any deployment. Starts programs that ended, and adds them to `started`.
-    ///
-    /// # Errors
-    /// With what is left.
-    pub fn await_nothing(&self, started: &mut Vec<&'static str>) -> Result<()> {
-        wait::until("nothing to be left behind", PATIENCE, || {
-            started.extend(self.revive()?);
-            let left = self.residue()?;
-            if left.is_empty() { Ok(Some(())) } else { bail!("{}", left.join("; ")) }
-        })
     }
 
     /// What belongs to nobody, or was left open: objects on the node and instances at the validator without a ChuteDeployment,
@@ -167,16 +198,18 @@ impl Fleet {
     /// When one of the places cannot be asked.
     pub fn orphans(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();
-        let labels = "jsonpath={range .items[*]}{.kind}/{.metadata.name}={.metadata.labels.chutes/deployment-id}{\"\\n\"}{end}";
-        let node = self.node.kubectl_run(["get", "jobs,services,secrets", "-A", "-l", "chutes/deployment-id", "-o", labels])?;
+        let mut objects = Vec::new();
+        for collection in ["/apis/batch/v1/jobs", "/api/v1/pods", "/api/v1/services", "/api/v1/secrets"] {
+            objects.extend(self.list(Side::Node, collection, "chutes/deployment-id")?.into_iter().map(|object| (collection, object)));
+        }
         let validator = self.validator()?.snapshot()?;
         // Asked last: an owner that is gone by now is gone for good.
         let deployed = self.deployed()?;
         let owners: BTreeSet<&str> = deployed.iter().map(|d| d.id.as_str()).collect();
-        for line in node.lines() {
-            let (object, owner) = line.split_once('=').with_context(|| format!("an object without its owner: {line}"))?;
+        for (collection, object) in &objects {
+            let owner = object["metadata"]["labels"]["chutes/deployment-id"].as_str().context("an object without its owner")?;
             if !owners.contains(owner) {
-                found.push(format!("{object} on the node belongs to {owner}, which is gone"));
+                found.push(format!("{collection}/{} on the node belongs to {owner}, which is gone", object["metadata"]["name"]));
             }
         }
         for instance in &validator.instances {
@@ -198,13 +231,12 @@ impl Fleet {
         Ok(found)
     }
 
-    /// What must hold after `kills` kills in the life of this fleet.
+    /// What must hold after `kills` kills of the operator in the life of this fleet.
     ///
     /// # Errors
     /// With what does not.
     pub fn audit(&self, kills: u64) -> Result<()> {
         wait::until("no orphan on either side", PATIENCE, || {
-            self.revive()?;
             let found = self.orphans()?;
             if found.is_empty() { Ok(Some(())) } else { bail!("{}", found.join("; ")) }
         })?;

@@ -7,6 +7,7 @@
 
 pub mod blind;
 pub mod fleet;
+pub mod hunt;
 pub mod kill;
 pub mod leaks;
 pub mod pods;

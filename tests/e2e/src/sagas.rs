@@ -192,8 +192,11 @@ fn uuid_in(text: &str) -> Option<&str> {
     (0..text.len().saturating_sub(35)).filter_map(|at| text.get(at..at + 36)).find(|part| is_uuid(part))
 }
 
-/// A write's kind: its method and path without the names of single things.
-fn what(seen: &Seen) -> String {
+/// A write's kind: its method and path without the names of single things; a commit's tables.
+pub(crate) fn what(seen: &Seen) -> String {
+    if seen.method.as_str() == "COMMIT" {
+        return format!("{} {}", seen.method, seen.path.trim_start_matches('/'));
+    }
     let Some(resource) = &seen.resource else {
         let named = |part: &&str| uuid_in(part).is_none() && part.len() < 32;
         let parts: Vec<&str> = seen.path.split('/').map(|part| if named(&part) { part } else { "*" }).collect();

@@ -6,6 +6,8 @@ use std::path::Path;
 use validator_sim::{ChuteSpec, Selector};
 
 /// A running fleet whose pods are processes of the test. Its validator offers nothing yet, and it has no server yet.
+///
+/// A program of ours that ended although the test did not end it fails the test when this is dropped.
 pub struct Stage {
     /// The fleet.
     pub fleet: Fleet,
@@ -62,8 +64,13 @@ impl Drop for Stage {
         if std::thread::panicking() {
             print_logs(&self.fleet.dir);
         }
+        let deaths = self.fleet.deaths();
         if let Err(error) = Fleet::down(&self.fleet.dir) {
             eprintln!("{error:#}");
+        }
+        if !deaths.is_empty() {
+            eprintln!("{}", deaths.join("\n"));
+            assert!(std::thread::panicking(), "a program of ours ended by itself");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What an operator of a fleet does and expects, step by step; tests are told in these words.
 
-use crate::fleet::{Driver, Fleet, Form};
+use crate::fleet::{Driver, Fleet, Form, Side};
 use crate::validator::Validator;
 use crate::wait;
 use anyhow::{Context as _, Result, bail};
@@ -151,15 +151,29 @@ impl Fleet {
     /// When one of the places cannot be asked.
     pub fn residue(&self) -> Result<Vec<String>> {
         let mut left = Vec::new();
-        let node = self.node.kubectl_run(["get", "jobs,pods,services,secrets", "-A", "-l", "chutes/deployment-id", "-o", "name"])?;
-        left.extend(node.lines().map(|l| format!("node cluster: {l}")));
-        let control = self.control.kubectl_run(["get", "chutedeployments,secrets", "-A", "-l", "chutes/config-id", "-o", "name"])?;
-        left.extend(control.lines().map(|l| format!("control cluster: {l}")));
+        let mut look = |side, collection: &str, labels| -> Result<()> {
+            let names = self.list(side, collection, labels)?.into_iter().map(|object| object["metadata"]["name"].clone());
+            left.extend(names.map(|name| format!("{side:?} cluster: {collection}/{name}")));
+            Ok(())
+        };
+        for collection in ["/apis/batch/v1/jobs", "/api/v1/pods", "/api/v1/services", "/api/v1/secrets"] {
+            look(Side::Node, collection, "chutes/deployment-id")?;
+        }
+        look(Side::Control, "/api/v1/secrets", "chutes/config-id")?;
         left.extend(self.deployed()?.into_iter().map(|d| format!("ChuteDeployment {} {}", d.id, d.phase)));
-        left.extend(self.sql("select gpu from gpu_claims where freed_at is null")?.into_iter().map(|g| format!("open claim on {g}")));
+        left.extend(self.sql("select gpu || ' for ' || deployment from gpu_claims where freed_at is null")?.into_iter().map(|g| format!("open claim on {g}")));
         let validator = self.validator()?.snapshot()?;
         left.extend(validator.instances.iter().map(|i| format!("instance {} at the validator", i.instance_id)));
         Ok(left)
+    }
+
+    /// What is left of any but these deployments.
+    ///
+    /// # Errors
+    /// When one of the places cannot be asked.
+    pub fn residue_beside(&self, these: &[Deployed]) -> Result<Vec<String>> {
+        let theirs = |line: &String| these.iter().any(|one| line.contains(&one.id) || one.instance.as_ref().is_some_and(|id| line.contains(id)));
+        Ok(self.residue()?.into_iter().filter(|line| !theirs(line)).collect())
     }
 
     /// Waits until nothing is left of any deployment.
@@ -181,9 +195,10 @@ impl Fleet {
         self.run(&["delete-node", "--name", &self.facts.server, "--yes"])?;
         wait::until("the server to be gone everywhere", PATIENCE, || {
             let mut left = self.residue()?;
-            left.extend(self.control.kubectl_run(["get", "gpuservers", "-A", "-o", "name"])?.lines().map(str::to_owned));
-            let namespaces = self.control.kubectl_run(["get", "namespaces", "-l", "gepetto.fleet/server", "-o", "name"])?;
-            left.extend(namespaces.lines().map(str::to_owned));
+            for (collection, labels) in [("/apis/gepetto.fleet/v1alpha1/gpuservers", ""), ("/api/v1/namespaces", "gepetto.fleet/server")] {
+                let objects = self.list(Side::Control, collection, labels)?;
+                left.extend(objects.iter().map(|object| format!("{collection}/{}", object["metadata"]["name"])));
+            }
             left.extend(self.validator()?.snapshot()?.nodes.iter().map(|n| format!("advertised GPU {}", n["uuid"])));
             if left.is_empty() { Ok(Some(())) } else { bail!("{}", left.join("; ")) }
         })

@@ -1,7 +1,7 @@
 //! The simulated validator of a fleet, seen from a synchronous test.
 
 use anyhow::{Context as _, Result};
-use validator_sim::{AdminClient, ChutePatch, ChuteSpec, Counters, Fault, Snapshot};
+use validator_sim::{AdminClient, ChutePatch, ChuteSpec, Counters, EventFault, EventFaultMode, Fault, Snapshot};
 
 /// What a test may see and do at the validator.
 pub struct Validator {
@@ -75,6 +75,15 @@ impl Validator {
     /// When it does not answer.
     pub fn fault(&self, fault: &Fault) -> Result<()> {
         Ok(self.runtime.block_on(self.admin.fault(fault))?)
+    }
+
+    /// Broadcasts no event any more: only its lists tell.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn fall_silent(&self) -> Result<()> {
+        let all = EventFault { reason: None, mode: EventFaultMode::Drop, times: None };
+        Ok(self.runtime.block_on(self.admin.event_fault(&all))?)
     }
 
     /// Behaves again.

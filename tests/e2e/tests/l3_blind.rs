@@ -3,13 +3,17 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test without an async runtime may sleep")]
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use e2e::blind::differs;
-use e2e::fleet::Fleet;
+use e2e::fleet::{Fleet, Side};
 use e2e::stage::Stage;
+use e2e::story::Deployed;
 use e2e::wait;
 use kubelab::{Level, level_or_skip};
 use rustix::process::Signal;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 use validator_sim::FaultMode;
 
@@ -25,6 +29,10 @@ fn running(chutes: &[&str]) -> Result<Stage> {
         options.env.insert("operator".to_owned(), vec![("HEARTBEAT".to_owned(), "25s".to_owned())]);
     });
     stage.fleet.add_server()?;
+    // One copy of each chute and no more: so that whatever else is launched or stopped is wrong.
+    let policy = "/apis/gepetto.fleet/v1alpha1/namespaces/chutes/gepettopolicies/default";
+    let limits = json!({ "spec": { "limits": { "deploymentsPerChute": 1, "retryAfterSeconds": 2, "retryAtMostSeconds": 4 } } });
+    stage.fleet.patch(Side::Control, policy, &limits)?;
     for name in chutes {
         stage.fleet.validator()?.offer(&stage.chute(name, 1, 1))?;
     }
@@ -45,12 +53,12 @@ fn what_the_validator_does_not_tell_is_not_gone() {
     if !level_or_skip(Level::L3) {
         return;
     }
-    let stage = timed("a fleet with three chutes", || running(&["one", "two", "three"]));
+    let mut stage = timed("a fleet with three chutes", || running(&["one", "two", "three"]));
     timed("empty lists, and a flushed Redis", || empty_lists(&stage));
     timed("lists with one row and a clean end", || lists_of_one_row(&stage));
     timed("cut lists, errors, half answers", || broken_lists(&stage));
-    timed("a chute that is really gone", || a_withdrawn_chute(&stage));
     timed("no Redis, and most instances really gone", || without_redis(&stage));
+    timed("a chute that is really gone", || a_withdrawn_chute(&mut stage));
     assert_eq!(stage.fleet.validator().unwrap().unexpected().unwrap(), Vec::<String>::new());
 }
 
@@ -78,7 +86,7 @@ fn lists_of_one_row(stage: &Stage) -> Result<()> {
     fleet.await_asked(&POLLED, 5)?;
     fleet.still(&before)?;
     // A new leader knows the lists of no better day.
-    fleet.kill("operator")?;
+    fleet.end("operator")?;
     fleet.start("operator")?;
     fleet.await_asked(&POLLED, 5)?;
     fleet.still(&before)?;
@@ -104,17 +112,41 @@ fn broken_lists(stage: &Stage) -> Result<()> {
     fleet.still(&before)
 }
 
-/// The live twin: two complete lists without a chute stop it within two minutes.
-fn a_withdrawn_chute(stage: &Stage) -> Result<()> {
+/// The live twin: lists alone, read at the pace that is shipped, stop a chute that they lack within two minutes.
+fn a_withdrawn_chute(stage: &mut Stage) -> Result<()> {
+    const PACES: [&str; 4] = ["--list-seconds", "--plan-interval", "--poll-interval", "--chutes-poll-interval"];
+    for program in ["operator", "miner-api"] {
+        let how = stage.fleet.facts.programs.get_mut(program).context("it was started once")?;
+        let hasty = how.args.len();
+        how.args.retain(|arg| PACES.iter().all(|pace| !arg.starts_with(pace)));
+        ensure!(how.args.len() < hasty, "{program} was in no haste");
+        stage.fleet.end(program)?;
+        stage.fleet.start(program)?;
+    }
     let fleet = &stage.fleet;
+    let validator = fleet.validator()?;
+    fleet.await_asked(&POLLED, 1)?;
+    fleet.await_ready("True", "AllGood")?;
+    let of = |chute: &str| -> Result<Vec<Deployed>> { Ok(fleet.deployed()?.into_iter().filter(|d| d.chute == chute).collect()) };
+    let [one] = of("three")?.try_into().map_err(|many| anyhow!("one copy, and not {many:?}"))?;
+    let others: Vec<String> = fleet.pods()?.into_iter().filter(|pod| !pod.contains(&one.id)).collect();
+    // Nobody tells but the lists.
+    validator.fall_silent()?;
+    let events = fleet.said("miner-api", "event")?;
     let start = Instant::now();
-    fleet.validator()?.withdraw("three")?;
+    validator.withdraw("three")?;
     wait::until("the withdrawn chute to be stopped", PATIENCE, || {
-        let left = fleet.deployed()?.iter().any(|d| d.chute == "three");
-        Ok((!left && fleet.pods()?.len() == 2).then_some(()))
+        let pods = fleet.pods()?;
+        let gone = of("three")?.iter().all(|d| d.id != one.id) && pods.iter().all(|pod| !pod.contains(&one.id));
+        Ok(gone.then_some(()))
     })?;
-    println!("         stopped {:.1} s after its withdrawal", start.elapsed().as_secs_f64());
-    fleet.await_active(&["one", "two"]).map(drop)
+    let took = start.elapsed();
+    println!("         stopped {:.1} s after its withdrawal, by lists alone, at the shipped pace", took.as_secs_f64());
+    ensure!(took <= Duration::from_secs(120), "that is more than two minutes");
+    ensure!(fleet.said("miner-api", "event")? == events, "an event told");
+    let pods = fleet.pods()?;
+    ensure!(others.iter().all(|pod| pods.contains(pod)), "another pod was touched");
+    validator.heal()
 }
 
 /// Everything goes on by polling. Nor is garbage kept for ever: what lists lack for long is gone, be it most of all.
@@ -124,7 +156,8 @@ fn without_redis(stage: &Stage) -> Result<()> {
     fleet.stop_redis()?;
     fleet.await_asked(&POLLED, 3)?;
     fleet.still(&before)?;
-    let old = fleet.await_active(&["one", "two"])?;
+    let all = fleet.await_active(&["one", "two", "three"])?;
+    let (old, kept): (Vec<Deployed>, Vec<Deployed>) = all.into_iter().partition(|d| d.chute != "three");
     for one in &old {
         fleet.validator()?.delete_instance(one.instance.as_deref().unwrap_or_default(), "the test took it")?;
     }
@@ -136,7 +169,10 @@ fn without_redis(stage: &Stage) -> Result<()> {
         let now = fleet.deployed()?;
         Ok(now.iter().all(|d| old.iter().all(|o| o.id != d.id)).then_some(()))
     })?;
-    fleet.start_redis()
+    fleet.start_redis()?;
+    let now = fleet.await_active(&["one", "two", "three", "four"])?;
+    ensure!(kept.iter().all(|d| now.contains(d)), "what was not deleted was touched: {kept:?}, {now:?}");
+    Ok(())
 }
 
 #[test]
@@ -144,9 +180,9 @@ fn what_is_away_takes_no_chute_with_it() {
     if !level_or_skip(Level::L3) {
         return;
     }
-    let stage = timed("a fleet with two chutes", || running(&["one", "two"]));
+    let mut stage = timed("a fleet with two chutes", || running(&["one", "two"]));
     timed("a silent agent", || a_silent_agent(&stage));
-    timed("all programs replaced", || new_builds(&stage));
+    timed("all programs replaced by a new build", || new_builds(&mut stage));
     timed("an agent that lost its state", || a_wiped_agent(&stage));
     timed("no Postgres", || without_postgres(&stage));
     timed("no API server", || without_the_control_cluster(&stage));
@@ -162,7 +198,7 @@ fn a_silent_agent(stage: &Stage) -> Result<()> {
     fleet.validator()?.offer(&stage.chute("three", 1, 1))?;
     // The operator sees it, plans, and says why it places nothing.
     wait::until("the reason", PATIENCE, || {
-        let server = fleet.get(&["gpuserver", &fleet.facts.server, "-n", "chutes"])?;
+        let server = fleet.server()?;
         Ok((server["status"]["whyIdle"] == "ReporterSilent").then_some(()))
     })?;
     fleet.await_asked(&POLLED, 8)?;
@@ -175,42 +211,51 @@ fn a_silent_agent(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// Waits until all programs are up, look, and find everything good; what ends by itself is started anew, as its supervisor would.
+/// Waits until all programs look again and find everything good; none may end of itself meanwhile.
 fn settled(fleet: &Fleet) -> Result<()> {
-    let asked = |fleet: &Fleet| -> Result<Vec<u64>> {
-        let counters = fleet.validator()?.counters()?;
-        Ok(POLLED.iter().map(|route| counters.asked(route)).collect())
-    };
-    let before = asked(fleet)?;
-    wait::until("the programs to look again", PATIENCE, || {
-        for program in ["operator", "miner-api", "agent"] {
-            fleet.supervise(program)?;
-        }
-        Ok(asked(fleet)?.iter().zip(&before).all(|(now, before)| *now >= before + 4).then_some(()))
-    })?;
+    fleet.await_asked(&POLLED, 4)?;
+    fleet.all_lived()?;
     fleet.await_ready("True", "AllGood")
 }
 
-fn new_builds(stage: &Stage) -> Result<()> {
-    let fleet = &stage.fleet;
-    let before = fleet.standing()?;
+/// A file of its own for a program, with other bytes at its end: a new build that does the same.
+fn rebuilt(stage: &mut Stage, program: &str) -> Result<()> {
+    let folder = stage.fleet.dir.join("new");
+    std::fs::create_dir_all(&folder)?;
+    let how = stage.fleet.facts.programs.get_mut(program).context("it was started once")?;
+    let new = folder.join(program);
+    std::fs::copy(&how.binary, &new)?;
+    std::fs::OpenOptions::new().append(true).open(&new)?.write_all(b"a new build")?;
+    how.binary = new;
+    Ok(())
+}
+
+fn new_builds(stage: &mut Stage) -> Result<()> {
+    let before = stage.fleet.standing()?;
+    // As Kubernetes replaces a program: asked to end, and the new one started.
     for program in ["operator", "miner-api", "agent"] {
-        fleet.kill(program)?;
+        rebuilt(stage, program)?;
+        let fleet = &stage.fleet;
+        fleet.end(program)?;
         fleet.start(program)?;
+        let running = std::fs::read_link(format!("/proc/{}/exe", fleet.pid(program).context("it runs")?))?;
+        ensure!(running == fleet.dir.join("new").join(program), "{} runs", running.display());
     }
+    let fleet = &stage.fleet;
     settled(fleet)?;
     fleet.still(&before)?;
-    // And the other way to end, with nothing lost on the way down.
+    // And the other way to end, all of them at once, with nothing said on the way down.
     for program in ["agent", "operator", "miner-api"] {
-        fleet.signal(program, Signal::TERM)?;
-        wait::until("it to end", PATIENCE, || Ok(fleet.signal(program, Signal::CONT).is_err().then_some(())))?;
-        fleet.start(program)?;
+        fleet.kill(program)?;
     }
+    fleet.revive()?;
     settled(fleet)?;
     fleet.still(&before)?;
     fleet.validator()?.offer(&stage.chute("four", 1, 1))?;
-    fleet.await_active(&["one", "two", "three", "four"])?;
-    ensure!(before.is_subset(&fleet.standing()?), "something was touched");
+    let now = fleet.await_active(&["one", "two", "three", "four"])?;
+    ensure!(now.iter().filter(|d| before.contains(&format!("deployment {} {} Active", d.chute, d.id))).count() == 3, "a copy was replaced");
+    let pods = fleet.pods()?;
+    ensure!(before.iter().filter(|line| line.starts_with("pod ")).all(|pod| pods.contains(pod)), "a pod was touched");
     Ok(())
 }
 
@@ -243,10 +288,14 @@ fn without_postgres(stage: &Stage) -> Result<()> {
     // No new launch.
     let launches = fleet.validator()?.counters()?.launches.granted;
     fleet.validator()?.offer(&stage.chute("five", 1, 1))?;
+    wait::until("the new chute to be known", PATIENCE, || {
+        let chutes = fleet.list(Side::Control, "/apis/gepetto.fleet/v1alpha1/chutes", "")?;
+        Ok(chutes.iter().any(|chute| chute["spec"]["name"] == "five").then_some(()))
+    })?;
     fleet.await_asked(&POLLED, 8)?;
-    ensure!(fleet.deployed()?.iter().all(|d| d.chute != "five"), "something was placed");
-    let after: std::collections::BTreeSet<String> = fleet.standing()?;
-    ensure!(before.is_subset(&after), "something was touched: {:?}", before.difference(&after));
+    let but_chutes = |all: &BTreeSet<String>| -> BTreeSet<String> { all.iter().filter(|line| !line.starts_with("chutes ")).cloned().collect() };
+    differs(&but_chutes(&before), &but_chutes(&fleet.standing()?))?;
+    ensure!(fleet.problems()?.iter().any(|p| p["subject"] == "postgres" && p["severity"] == "critical"), "status forgot Postgres");
     // What the validator ended is taken down.
     let one = up.iter().find(|d| d.chute == "one").and_then(|d| d.instance.clone()).unwrap_or_default();
     fleet.validator()?.delete_instance(&one, "the test took it")?;
@@ -267,12 +316,14 @@ fn without_the_control_cluster(stage: &Stage) -> Result<()> {
     let pods = fleet.pods()?;
     let instances = || -> Result<Vec<String>> { Ok(fleet.validator()?.snapshot()?.instances.into_iter().map(|i| i.instance_id).collect()) };
     let before = instances()?;
-    // Longer than a lease: whoever led must lead no more.
+    // Longer than a lease: whoever led must lead no more, and ends. Its successor waits for the API server, as all others do.
+    fleet.expect_end("operator");
     fleet.control.freeze("kube-apiserver")?;
-    std::thread::sleep(Duration::from_secs(20));
+    wait::until("the leader to end by itself", PATIENCE, || Ok((!fleet.runs("operator")).then_some(())))?;
+    fleet.start("operator")?;
     differs(&pods, &fleet.pods()?)?;
     fleet.control.kill("kube-apiserver")?;
-    std::thread::sleep(Duration::from_secs(3));
+    fleet.await_asked(&["GET /miner/chutes/"], 1)?;
     fleet.control.start("kube-apiserver")?;
     fleet.control.wait_ready(PATIENCE)?;
     settled(fleet)?;
@@ -280,7 +331,6 @@ fn without_the_control_cluster(stage: &Stage) -> Result<()> {
     ensure!(instances()? == before, "an instance was touched");
     fleet.validator()?.offer(&stage.chute("six", 1, 1))?;
     wait::until("another launch", PATIENCE, || {
-        fleet.supervise("operator")?;
         Ok(fleet.deployed()?.iter().any(|d| d.chute == "six" && d.phase == "Active").then_some(()))
     })?;
     ensure!(pods.is_subset(&fleet.pods()?), "a pod was touched");

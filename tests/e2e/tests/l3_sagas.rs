@@ -6,10 +6,13 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test; nothing here runs on an async runtime")]
 
+use anyhow::Context as _;
+use e2e::fleet::Side;
 use e2e::sagas::{Blow, Point, VALIDATOR, Ways};
 use e2e::stage::Stage;
 use e2e::wait;
 use kubelab::{Level, level_or_skip};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use testkit::faults::RuleHandle;
@@ -19,8 +22,8 @@ const LANES: usize = 8;
 /// Blows in one life of a server.
 const AT_ONCE: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks at everything, each of which takes several processes.
-const PAUSE: Duration = Duration::from_millis(500);
+const SERVERS: &str = "/apis/gepetto.fleet/v1alpha1/gpuservers";
+const POLICY: &str = "/apis/gepetto.fleet/v1alpha1/namespaces/chutes/gepettopolicies/default";
 
 type Strike = (Point, Blow);
 
@@ -51,11 +54,10 @@ fn strikes(points: &[Point]) -> Vec<Strike> {
 /// Plans are made, or not.
 fn planning(stage: &Stage, mode: &str) {
     // After a failure gepetto waits for longer than the test takes: what failed stays failed.
-    let limits = r#""limits":{"retryAfterSeconds":3600,"launchesInFlight":16}"#;
-    let patch = format!(r#"{{"spec":{{"mode":"{mode}",{limits}}}}}"#);
-    stage.fleet.control.kubectl_run(["patch", "gepettopolicy", "default", "-n", "chutes", "--type=merge", "-p", &patch]).unwrap();
+    let limits = json!({ "retryAfterSeconds": 3600, "launchesInFlight": 16 });
+    stage.fleet.patch(Side::Control, POLICY, &json!({ "spec": { "mode": mode, "limits": limits } })).unwrap();
     wait::until(&format!("plans to be {mode}"), PATIENCE, || {
-        let policy = stage.fleet.get(&["gepettopolicy", "default", "-n", "chutes"])?;
+        let policy = stage.fleet.object(Side::Control, POLICY)?;
         let conditions = policy["status"]["conditions"].as_array().cloned().unwrap_or_default();
         Ok(conditions.iter().any(|c| c["type"] == "Planning" && c["reason"] == mode).then_some(()))
     })
@@ -110,13 +112,13 @@ impl Waves<'_> {
         }
         ways.know(fleet, lanes.iter().map(|lane| lane.chute.clone()).collect());
         wait::until("the chutes to be known", PATIENCE, || {
-            let known = fleet.get(&["chutes.gepetto.fleet", "-n", "chutes"])?;
-            let known: BTreeSet<&str> =
-                known["items"].as_array().into_iter().flatten().filter_map(|c| c["spec"]["chuteId"].as_str()).collect();
+            let known = fleet.list(Side::Control, "/apis/gepetto.fleet/v1alpha1/chutes", "")?;
+            let known: BTreeSet<&str> = known.iter().filter_map(|c| c["spec"]["chuteId"].as_str()).collect();
             Ok(lanes.iter().all(|lane| known.contains(lane.chute.as_str())).then_some(()))
         })
         .unwrap();
 
+        let known = started.elapsed();
         ways.reset();
         let plan = |lane: &Lane, strike: &Option<Strike>| -> Option<(Strike, RuleHandle)> {
             let (point, blow) = strike.as_ref()?;
@@ -135,6 +137,7 @@ impl Waves<'_> {
             assert!(outcome.is_none() || lane.launch.is_some(), "{} failed by itself: {outcome:?}", lane.name);
         }
         let launch_transcript = ways.transcript();
+        let launched = started.elapsed();
 
         ways.reset();
         let planned: Vec<_> = lanes.iter().map(|lane| plan(lane, &lane.stop)).collect();
@@ -142,7 +145,6 @@ impl Waves<'_> {
             fleet.stop(&deployed).unwrap();
         }
         let no_residue = wait::until("nothing to be left behind", PATIENCE, || {
-            std::thread::sleep(PAUSE);
             let left = fleet.residue()?;
             if left.is_empty() { Ok(Some(())) } else { anyhow::bail!("{}", left.join("; ")) }
         });
@@ -157,7 +159,8 @@ impl Waves<'_> {
         for lane in &lanes {
             validator.withdraw(&lane.name).unwrap();
         }
-        println!("{:5.1} s  a wave of {} lives", started.elapsed().as_secs_f64(), lanes.len());
+        let [known, launched, end] = [known, launched, started.elapsed()].map(|at| at.as_secs_f64());
+        println!("{end:5.1} s  a wave of {} lives: known {known:.1}, launched {:.1}, stopped {:.1}", lanes.len(), launched - known, end - launched);
         shown
     }
 
@@ -279,13 +282,18 @@ fn a_chute_survives_a_blow_at_any_write_of_its_launch_and_its_stop() {
 /// What is left of a server anywhere. Empty when nobody knows it.
 fn server_left(stage: &Stage) -> anyhow::Result<Vec<String>> {
     let fleet = &stage.fleet;
-    let named = |args: &[&str]| -> anyhow::Result<Vec<String>> {
-        let text = fleet.control.kubectl_run(["get", "-o", "name"].iter().chain(args))?;
-        Ok(text.lines().map(str::to_owned).collect())
+    let mut left = Vec::new();
+    let mut look = |collection: &str, labels| -> anyhow::Result<()> {
+        let objects = fleet.list(Side::Control, collection, labels)?;
+        left.extend(objects.iter().map(|object| format!("{collection}/{}", object["metadata"]["name"])));
+        Ok(())
     };
-    let mut left = named(&["gpuservers", "-A"])?;
+    look(SERVERS, "")?;
+    let roles = "/apis/rbac.authorization.k8s.io/v1";
+    for collection in ["/api/v1/namespaces", "/api/v1/serviceaccounts", &format!("{roles}/roles"), &format!("{roles}/rolebindings")] {
+        look(collection, "gepetto.fleet/server")?;
+    }
     if left.is_empty() {
-        left.extend(named(&["namespaces,roles,rolebindings,serviceaccounts", "-A", "-l", "gepetto.fleet/server"])?);
         left.extend(fleet.validator()?.snapshot()?.nodes.iter().map(|n| format!("advertised GPU {}", n["uuid"])));
         left.extend(fleet.residue()?);
     }
@@ -294,8 +302,8 @@ fn server_left(stage: &Stage) -> anyhow::Result<Vec<String>> {
 
 /// Whether the server is Ready; nothing if there is none.
 fn server_ready(stage: &Stage) -> anyhow::Result<Option<bool>> {
-    let servers = stage.fleet.get(&["gpuservers", "-n", "chutes"])?;
-    let Some(server) = servers["items"].as_array().and_then(|items| items.first().cloned()) else { return Ok(None) };
+    let servers = stage.fleet.list(Side::Control, SERVERS, "")?;
+    let Some(server) = servers.first() else { return Ok(None) };
     let conditions = server["status"]["conditions"].as_array().cloned().unwrap_or_default();
     Ok(Some(conditions.iter().any(|c| c["type"] == "Ready" && c["status"] == "True")))
 }
@@ -330,7 +338,6 @@ fn deleted(stage: &Stage) -> Option<String> {
         let _ = delete();
     }
     wait::until("the server to be gone everywhere", PATIENCE, || {
-        std::thread::sleep(PAUSE);
         let left = server_left(stage)?;
         if left.is_empty() { Ok(Some(())) } else { anyhow::bail!("{}", left.join("; ")) }
     })
@@ -445,8 +452,8 @@ fn a_server_with_the_wrong_gpus_is_refused_with_advice_and_leaves_nothing() {
     // By another name: the inventory shows it. The command would go on watching; the server's conditions say the same.
     let mut watching = add("h100_sxm").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
     let message = wait::until("the inventory to be judged", PATIENCE, || {
-        let servers = fleet.get(&["gpuservers", "-n", "chutes"])?;
-        let conditions = servers["items"][0]["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let servers = fleet.list(Side::Control, SERVERS, "")?;
+        let conditions = servers.first().context("it is not made yet")?["status"]["conditions"].as_array().cloned().unwrap_or_default();
         let judged = conditions.iter().find(|c| c["type"] == "Inventoried" && c["reason"] == "ModelMismatch");
         Ok(judged.and_then(|c| c["message"].as_str().map(str::to_owned)))
     });

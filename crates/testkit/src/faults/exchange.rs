@@ -180,7 +180,7 @@ impl Exchange<'_> {
 }
 
 /// Runs a hook where it may block. One that panics has said so on its thread; its request is dropped.
-async fn run(hook: &Hook, seen: &Seen) -> Then {
+pub(super) async fn run(hook: &Hook, seen: &Seen) -> Then {
     let (hook, seen) = (Arc::clone(hook), seen.clone());
     tokio::task::spawn_blocking(move || hook(&seen)).await.unwrap_or(Then::Drop)
 }

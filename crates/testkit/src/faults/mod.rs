@@ -1,6 +1,6 @@
 //! Faults between our programs and what they talk to: the layer that the L1 tests put in front of a real API server.
 //!
-//! Owns [`FaultProxy`] (HTTP: the API server, the validator), [`TcpGate`] (Postgres, Redis), and what a test needs to walk through
+//! Owns [`FaultProxy`] (HTTP: the API server, the validator), [`PgProxy`] (Postgres, commit by commit), [`TcpGate`] (any other), and what a test needs to walk through
 //! every step of a saga: [`every_write`], [`moments()`], [`kill9`]. It knows the shape of Kubernetes paths and no Kubernetes types, holds
 //! no opinion on what a program should do about a fault, and may not touch the servers behind it.
 //!
@@ -28,6 +28,7 @@ mod line;
 mod lists;
 mod matcher;
 mod moments;
+mod postgres;
 mod proxy;
 mod pump;
 mod refusal;
@@ -45,6 +46,7 @@ pub use http::Method;
 pub use identity::Identity;
 pub use matcher::Matcher;
 pub use moments::{Moments, SEED_VARIABLE, moments, seed};
+pub use postgres::PgProxy;
 pub use proxy::{FaultProxy, FaultProxyConfig};
 pub use refusal::Refusal;
 pub use seen::{KubeResource, Seen};

@@ -3,13 +3,16 @@
 //! Everything it starts is detached and recorded in `dir`, so that one process may start it and another take it down.
 
 mod accounts;
+mod eyes;
 mod images;
 mod options;
 mod programs;
 mod scenario;
 mod up;
 
+pub use eyes::Side;
 pub use options::{Between, Driver, FleetOptions, ForCluster, ForPort, ForProgram, ForUrl, Form};
+pub(crate) use programs::expect_end;
 pub use programs::{Program, binary};
 
 use anyhow::{Context as _, Result, bail};
@@ -31,6 +34,7 @@ pub struct Fleet {
     pub control: Lab,
     /// The server's own cluster; the control cluster again where they are one.
     pub node: Lab,
+    eyes: eyes::Eyes,
 }
 
 /// What is known of a running fleet, kept in `fleet.json`.
@@ -85,7 +89,7 @@ impl Fleet {
         let facts: Facts = read_json(&dir.join("fleet.json")).with_context(|| format!("no fleet in {}", dir.display()))?;
         let control = Lab::attach(dir.join("control"))?;
         let node = if facts.form == Form::Own { Lab::attach(dir.join("node"))? } else { control.clone() };
-        Ok(Self { dir: dir.to_owned(), facts, control, node })
+        Ok(Self { dir: dir.to_owned(), facts, control, node, eyes: eyes::Eyes::default() })
     }
 
     /// Ends everything that was started in `dir`, also after a start that failed midway. Returns what could not be removed.
@@ -141,8 +145,7 @@ impl Fleet {
     /// # Errors
     /// When the API server refuses.
     pub fn deployments(&self) -> Result<Vec<Value>> {
-        let list = self.get(&["chutedeployments", "-A"])?;
-        Ok(list["items"].as_array().cloned().unwrap_or_default())
+        self.list(Side::Control, "/apis/gepetto.fleet/v1alpha1/chutedeployments", "")
     }
 
     /// Kills a program with SIGKILL.
@@ -159,6 +162,17 @@ impl Fleet {
     /// When it is not known or does not run.
     pub fn signal(&self, program: &str, signal: rustix::process::Signal) -> Result<()> {
         programs::signal(&self.dir, program, signal)
+    }
+
+    /// Takes the coming end of a program, as it runs now, for a part of the test.
+    pub fn expect_end(&self, program: &str) {
+        programs::expect_end(&self.dir, program);
+    }
+
+    /// Our programs that ended although no test ended them, each with its status and the last of its log.
+    #[must_use]
+    pub fn deaths(&self) -> Vec<String> {
+        programs::deaths(&self.dir)
     }
 
     /// Starts a program again, as it was started first.

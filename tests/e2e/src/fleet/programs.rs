@@ -51,7 +51,41 @@ fn record(dir: &Path, name: &str) -> PathBuf {
 /// Every program ever started in `dir`.
 pub(super) fn recorded(dir: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(dir.join("run")) else { return Vec::new() };
-    entries.flatten().filter_map(|e| e.path().file_stem().map(|s| s.to_string_lossy().into_owned())).collect()
+    let records = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|kind| kind == "json"));
+    records.filter_map(|path| path.file_stem().map(|name| name.to_string_lossy().into_owned())).collect()
+}
+
+/// Where it is noted that this run of a program ended (`end`, with its status), or that a test meant it to (`meant`).
+fn note(dir: &Path, name: &str, pid: i32, kind: &str) -> PathBuf {
+    dir.join("run").join(format!("{name}@{pid}.{kind}"))
+}
+
+/// The program's end is meant, whenever it comes.
+pub(crate) fn expect_end(dir: &Path, name: &str) {
+    if let Ok(Record { pid, .. }) = super::read_json(&record(dir, name)) {
+        let _ = fs::write(note(dir, name, pid, "meant"), "");
+    }
+}
+
+/// What ended by itself, each with its status and the last of its log.
+pub(super) fn deaths(dir: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for path in fs::read_dir(dir.join("run")).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path.extension().is_some_and(|kind| kind == "end") && !path.with_extension("meant").exists() {
+            let run = path.file_stem().unwrap_or_default().to_string_lossy();
+            let name = run.split('@').next().unwrap_or_default();
+            let status = fs::read_to_string(&path).unwrap_or_default();
+            found.push(format!("{run} ended by itself, {status}; the last of its log: {}", tail(&log(dir, name))));
+        }
+    }
+    found
+}
+
+/// The last lines of a log, in one.
+pub(super) fn tail(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(5)..].join(" | ")
 }
 
 /// Starts a program in a session of its own; it outlives this process.
@@ -69,9 +103,13 @@ pub(super) fn start(dir: &Path, name: &str, how: &Program) -> Result<()> {
     let started = start_time(pid).unwrap_or(0);
     fs::write(record(dir, name), serde_json::to_vec(&Record { pid, started })?)?;
     // Reaped here so that a program that ends while the launcher lives leaves no zombie.
+    let ended = note(dir, name, pid, "end");
     std::thread::spawn(move || {
         let mut child = child;
-        let _ = child.wait();
+        if let Ok(status) = child.wait() {
+            // The folder goes with the fleet.
+            let _ = fs::write(ended, status.to_string());
+        }
     });
     Ok(())
 }
@@ -90,6 +128,9 @@ pub(super) fn runs(dir: &Path, name: &str) -> bool {
 /// Sends a signal; a KILL returns when the process is gone.
 pub(super) fn signal(dir: &Path, name: &str, signal: Signal) -> Result<()> {
     let Some(pid) = alive(dir, name) else { bail!("{name} does not run; see {}", log(dir, name).display()) };
+    if matches!(signal, Signal::KILL | Signal::TERM | Signal::INT) {
+        expect_end(dir, name);
+    }
     kill_process(pid, signal)?;
     if signal == Signal::KILL {
         let start = Instant::now();
@@ -103,6 +144,7 @@ pub(super) fn signal(dir: &Path, name: &str, signal: Signal) -> Result<()> {
 /// Asks a program to end, and insists after five seconds.
 pub(super) fn stop(dir: &Path, name: &str) {
     if let Some(pid) = alive(dir, name) {
+        expect_end(dir, name);
         let _ = kill_process(pid, Signal::CONT);
         let _ = kill_process(pid, Signal::TERM);
         let start = Instant::now();

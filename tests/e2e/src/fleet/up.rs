@@ -88,7 +88,7 @@ fn start(options: &FleetOptions, dir: &Path, say: &mut dyn FnMut(&str)) -> Resul
         programs,
     };
     fs::write(dir.join("fleet.json"), serde_json::to_vec_pretty(&facts)?)?;
-    Ok(Fleet { dir: dir.to_owned(), facts, control, node })
+    Ok(Fleet { dir: dir.to_owned(), facts, control, node, eyes: super::eyes::Eyes::default() })
 }
 
 /// Says how long each part took.
@@ -218,7 +218,7 @@ impl Parts<'_> {
         let dir = self.dir;
         wait::until(&format!("{name} to listen on {listen}"), START_LIMIT, || {
             if !programs::runs(dir, name) {
-                bail!("{name} ended; the last of its log: {}", tail(&programs::log(dir, name)));
+                bail!("{name} ended; the last of its log: {}", programs::tail(&programs::log(dir, name)));
             }
             Ok(TcpStream::connect(listen).ok())
         })
@@ -385,10 +385,4 @@ fn common(kubeconfig: &Path, database: &str, redis: &str, hotkey: &Path) -> [(&'
 /// A free address of this machine that nobody else reaches.
 fn loopback() -> Result<String> {
     Ok(format!("127.0.0.1:{}", testkit::child::free_port()?))
-}
-
-fn tail(path: &Path) -> String {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(5)..].join(" | ")
 }
