@@ -20,10 +20,10 @@ demo-down: ## end the demo and remove what it made
 	@if [ -x $(CARGO_TARGET_DIR)/debug/demo ]; then $(DEMO) down; else echo "There is no demo to end: it was never built."; fi
 	@. tests/scripts/env.sh && tests/scripts/setup.sh left
 
-test: setup-test ## the tests: real Postgres, Redis, Kubernetes and containers included
+test: setup-test ## the tests: real Postgres, Redis, Kubernetes and containers, kills and blind spots
 	@. tests/scripts/env.sh && tests/scripts/test.sh all
 
-test-faults: setup-test ## the long fault suites: kills, refusals, blind spots (about 20 minutes)
+test-faults: setup-test ## only the fault suites, thoroughly: every blow at every write, one kill at a time
 	@. tests/scripts/env.sh && tests/scripts/test.sh faults
 
 test-quick: ## the pure tests only: no Postgres, no Kubernetes

@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use testkit::faults::{FaultProxy, FaultProxyConfig, Matcher, PgProxy, Rule, kill9};
+use testkit::faults::{FaultProxy, FaultProxyConfig, Matcher, PgProxy, Rule, kill9, runs};
 
 /// The programs of ours that can be killed.
 pub const PROGRAMS: [&str; 3] = ["operator", "miner-api", "agent"];
@@ -131,9 +131,7 @@ impl Blow {
     /// Whether a program runs at this moment.
     #[must_use]
     pub fn runs(&self, program: &str) -> bool {
-        let Some(pid) = pid(&self.fleet, program) else { return false };
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-        stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X']))
+        pid(&self.fleet, program).is_some_and(runs)
     }
 
     /// Signals a program if it runs.

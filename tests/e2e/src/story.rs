@@ -161,7 +161,11 @@ impl Fleet {
         }
         look(Side::Control, "/api/v1/secrets", "chutes/config-id")?;
         left.extend(self.deployed()?.into_iter().map(|d| format!("ChuteDeployment {} {}", d.id, d.phase)));
-        left.extend(self.sql("select gpu || ' for ' || deployment from gpu_claims where freed_at is null")?.into_iter().map(|g| format!("open claim on {g}")));
+        left.extend(
+            self.sql("select gpu || ' for ' || deployment from gpu_claims where freed_at is null")?
+                .into_iter()
+                .map(|g| format!("open claim on {g}")),
+        );
         let validator = self.validator()?.snapshot()?;
         left.extend(validator.instances.iter().map(|i| format!("instance {} at the validator", i.instance_id)));
         Ok(left)
@@ -172,7 +176,8 @@ impl Fleet {
     /// # Errors
     /// When one of the places cannot be asked.
     pub fn residue_beside(&self, these: &[Deployed]) -> Result<Vec<String>> {
-        let theirs = |line: &String| these.iter().any(|one| line.contains(&one.id) || one.instance.as_ref().is_some_and(|id| line.contains(id)));
+        let theirs =
+            |line: &String| these.iter().any(|one| line.contains(&one.id) || one.instance.as_ref().is_some_and(|id| line.contains(id)));
         Ok(self.residue()?.into_iter().filter(|line| !theirs(line)).collect())
     }
 

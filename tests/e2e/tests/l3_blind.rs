@@ -293,7 +293,8 @@ fn without_postgres(stage: &Stage) -> Result<()> {
         Ok(chutes.iter().any(|chute| chute["spec"]["name"] == "five").then_some(()))
     })?;
     fleet.await_asked(&POLLED, 8)?;
-    let but_chutes = |all: &BTreeSet<String>| -> BTreeSet<String> { all.iter().filter(|line| !line.starts_with("chutes ")).cloned().collect() };
+    let but_chutes =
+        |all: &BTreeSet<String>| -> BTreeSet<String> { all.iter().filter(|line| !line.starts_with("chutes ")).cloned().collect() };
     differs(&but_chutes(&before), &but_chutes(&fleet.standing()?))?;
     ensure!(fleet.problems()?.iter().any(|p| p["subject"] == "postgres" && p["severity"] == "critical"), "status forgot Postgres");
     // What the validator ended is taken down.

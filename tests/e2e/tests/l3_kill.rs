@@ -3,7 +3,8 @@
 //! most, and chutes that ran before do not notice.
 //!
 //! A write is told by its program, its verb and its resource; a commit to Postgres by its tables. Each is struck before and after it
-//! happened, at the program that writes and at all of them: four kills. A life takes several, one after the other.
+//! happened, at the program that writes and at all of them: four kills. A life takes several, one after the other; with
+//! `E2E_THOROUGH=1` one in its launch and one in its end.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test; nothing here runs on an async runtime")]
 
@@ -31,6 +32,11 @@ const EPOCH: &str = "update leader_epoch";
 /// Chutes that run all the while.
 const BYSTANDERS: [&str; 2] = ["bystander-1", "bystander-2"];
 
+/// Whether to take the time to mend after each single kill.
+fn thorough() -> bool {
+    std::env::var("E2E_THOROUGH").is_ok_and(|value| value == "1")
+}
+
 /// Reports on what the whole fleet does: how many there are depends on what else goes on.
 fn is_report(kind: &Kind) -> bool {
     let shared = ["chutes/status", "gpuservers/status", "gepettopolicies/status", "validators/status"];
@@ -39,7 +45,7 @@ fn is_report(kind: &Kind) -> bool {
 
 /// Wake-ups are hints, and their rows no part of anything.
 fn is_worth_it(kind: &Kind) -> bool {
-    kind.what != "COMMIT update outbox" && kind.what != "COMMIT delete outbox" && kind.what != "COMMIT delete nonces"
+    !["insert outbox", "update outbox", "delete outbox", "delete nonces"].iter().any(|hint| kind.what == format!("COMMIT {hint}"))
 }
 
 /// A stage and the lives on it.
@@ -192,8 +198,9 @@ impl<'a> Walk<'a> {
         for needed in needed.iter().filter(|needed| **needed != EPOCH) {
             assert!(seen.iter().any(|(kind, _)| kind.to_string().contains(needed)), "no {needed} among {seen:#?}");
         }
-        while !self.hunt.left().is_empty() && self.lives < MOST_LIVES {
-            self.life(KILLS);
+        let (kills, most) = if thorough() { (1, 4 * MOST_LIVES) } else { (KILLS, MOST_LIVES) };
+        while !self.hunt.left().is_empty() && self.lives < most {
+            self.life(kills);
         }
         for (kind, count) in self.hunt.kinds() {
             println!("  {count:4} x {kind}");
@@ -250,7 +257,13 @@ fn every_life_goes_on_wherever_the_agent_or_the_api_is_killed_and_at_any_moment(
     let lines = Lines::default();
     let stage = stage(&lines);
     let mut walk = Walk::new(&stage, &lines, &["agent", "miner-api"]);
-    let needed = ["agent: POST services", "agent: POST jobs", "agent: DELETE jobs", "agent: PATCH chutedeployments/status", "miner-api: PATCH chutes"];
+    let needed = [
+        "agent: POST services",
+        "agent: POST jobs",
+        "agent: DELETE jobs",
+        "agent: PATCH chutedeployments/status",
+        "miner-api: PATCH chutes",
+    ];
     walk.hunt(&needed);
 
     let times = moments(seed(), 10, Duration::from_secs(3));

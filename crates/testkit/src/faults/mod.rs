@@ -50,5 +50,5 @@ pub use postgres::PgProxy;
 pub use proxy::{FaultProxy, FaultProxyConfig};
 pub use refusal::Refusal;
 pub use seen::{KubeResource, Seen};
-pub use sweep::{Point, every_write, kill9};
+pub use sweep::{Point, every_write, kill9, runs};
 pub use url::Url;

@@ -87,10 +87,14 @@ pub fn kill9(pid: u32) {
     }
 }
 
-/// Whether the kernel still runs it: it exists and is neither a zombie nor dead. See proc(5) on the state after the command's bracket.
-fn runs(pid: u32) -> bool {
+/// Whether the kernel still runs a process: it exists and is neither a zombie nor dead, or a thread of it still ends. As long as one
+/// does, its files are open and its ports taken. See proc(5) on the state after the command's bracket.
+#[must_use]
+pub fn runs(pid: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X']))
+    let ended = stat.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with(['Z', 'X']));
+    // The first thread stays listed until the process is collected.
+    !ended || std::fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() > 1)
 }
 
 #[cfg(test)]

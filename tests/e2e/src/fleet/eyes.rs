@@ -78,7 +78,8 @@ impl Fleet {
         let (runtime, control, node) = self.eyes.of(self)?;
         let client = if side == Side::Control { control } else { node };
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let request = http::Request::builder().method(method).uri(path).header("content-type", "application/merge-patch+json").body(body)?;
+        let request =
+            http::Request::builder().method(method).uri(path).header("content-type", "application/merge-patch+json").body(body)?;
         let answer = runtime.block_on(async { tokio::time::timeout(LIMIT, client.request::<Value>(request)).await });
         let answer = answer.with_context(|| format!("{method} {path}"))?.with_context(|| format!("{method} {path}"))?;
         Ok(answer)
