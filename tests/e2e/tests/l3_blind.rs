@@ -57,7 +57,7 @@ fn what_the_validator_does_not_tell_is_not_gone() {
     timed("empty lists, and a flushed Redis", || empty_lists(&stage));
     timed("lists with one row and a clean end", || lists_of_one_row(&stage));
     timed("cut lists, errors, half answers", || broken_lists(&stage));
-    timed("no Redis, and most instances really gone", || without_redis(&stage));
+    timed("no Redis, and most instances really gone", || without_redis(&mut stage));
     timed("a chute that is really gone", || a_withdrawn_chute(&mut stage));
     assert_eq!(stage.fleet.validator().unwrap().unexpected().unwrap(), Vec::<String>::new());
 }
@@ -150,8 +150,15 @@ fn a_withdrawn_chute(stage: &mut Stage) -> Result<()> {
 }
 
 /// Everything goes on by polling. Nor is garbage kept for ever: what lists lack for long is gone, be it most of all.
-fn without_redis(stage: &Stage) -> Result<()> {
+fn without_redis(stage: &mut Stage) -> Result<()> {
+    let operator = stage.fleet.facts.programs.get_mut("operator").context("it was started once")?;
+    let landslide = operator.args.iter_mut().find(|arg| arg.starts_with("--landslide=")).context("it was in haste")?;
+    // Long enough for the blindness above, and too long to wait for.
+    "--landslide=15s".clone_into(landslide);
+    stage.fleet.end("operator")?;
+    stage.fleet.start("operator")?;
     let fleet = &stage.fleet;
+    fleet.await_asked(&POLLED, 2)?;
     let before = fleet.standing()?;
     fleet.stop_redis()?;
     fleet.await_asked(&POLLED, 3)?;

@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
         let one = self.await_one(&name);
         let launched = begun.elapsed();
         hunt.allow(kills);
-        if self.lives % 2 == 0 {
+        if self.lives.is_multiple_of(2) {
             fleet.stop(&one).unwrap();
             self.until("the stopped copy to be gone from the validator", |stage| {
                 let left = stage.fleet.validator()?.snapshot()?.instances;
