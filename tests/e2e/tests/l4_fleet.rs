@@ -5,7 +5,12 @@
 use e2e::fleet::{Fleet, FleetOptions};
 use e2e::wait;
 use kubelab::{Level, level_or_skip};
+use serde_json::Value;
 use std::time::Duration;
+use workload::shape::shape;
+
+/// What the renderer is compared with, byte for byte.
+const GOLDEN: &str = include_str!("../../../crates/workload/tests/golden/agent-own.yaml");
 
 /// Takes the fleet down also when the test fails; the logs stay then.
 struct Down(std::path::PathBuf);
@@ -19,6 +24,32 @@ impl Drop for Down {
             eprintln!("{error:#}");
         }
     }
+}
+
+/// The Jobs that run differ in values only from the one that stands beside the renderer: same keys, same variables, volumes and
+/// ports by their names. The API server adds its defaults to that one, too, without keeping it.
+fn jobs_are_of_the_golden_shape(fleet: &Fleet) {
+    let file = fleet.dir.join("golden-job.yaml");
+    std::fs::write(&file, GOLDEN.split("\n---\n").find(|object| object.contains("kind: Job")).expect("a Job among the golden objects"))
+        .unwrap();
+    let kept = fleet.node.kubectl_run(["create", "--dry-run=server", "-o", "json", "-f", file.to_str().unwrap()]).unwrap();
+    let kept = of_its_maker(serde_json::from_str(&kept).unwrap());
+    let live = fleet.node.kubectl_run(["get", "jobs", "-n", "chutes", "-l", "chutes/chute=true", "-o", "json"]).unwrap();
+    let live: Value = serde_json::from_str(&live).unwrap();
+    let jobs = live["items"].as_array().unwrap();
+    assert!(jobs.len() >= 3, "{} Jobs", jobs.len());
+    for job in jobs {
+        assert_eq!(shape(&of_its_maker(job.clone())), shape(&kept), "{}", job["metadata"]["name"]);
+    }
+}
+
+/// An object without what the API server and its controllers write into it later on.
+fn of_its_maker(mut object: Value) -> Value {
+    let fields = object.as_object_mut().unwrap();
+    fields.remove("status");
+    let metadata = fields["metadata"].as_object_mut().unwrap();
+    metadata.retain(|key, _| ["name", "namespace", "labels", "annotations"].contains(&key.as_str()));
+    object
 }
 
 #[test]
@@ -48,6 +79,8 @@ fn real_containers_earn_and_everything_can_be_undone() {
     let pods = fleet.node.kubectl_run(["get", "pods", "-A", "-l", "chutes/chute=true", "-o", "jsonpath={.items[*].status.phase}"]).unwrap();
     // A copy beyond what the validator wants is refused at its claim and ends; the three that earn run.
     assert!(pods.split(' ').filter(|&phase| phase == "Running").count() >= 3, "pods are {pods}");
+
+    jobs_are_of_the_golden_shape(&fleet);
 
     fleet.delete_server().unwrap();
     assert_eq!(fleet.validator().unwrap().unexpected().unwrap(), Vec::<String>::new());
