@@ -1,6 +1,6 @@
 //! The wiring.
 
-use crate::http::{Public, Replays};
+use crate::http::{CONTROL_GATE, Public, Replays};
 use crate::inventory::Looking;
 use crate::metrics::Metrics;
 use crate::node;
@@ -90,7 +90,7 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
         .run(shutdown.clone()),
     );
     tasks.spawn(node::run(node_client.clone(), options.node_name.clone(), node_tx, readiness.gate("node-cluster"), shutdown.clone()));
-    let control_gate = readiness.gate("control");
+    let control_gate = readiness.gate(CONTROL_GATE);
     tasks.spawn(
         Keeper {
             identity: identity.clone(),

@@ -1,7 +1,7 @@
 //! Enrolment: the miner tells the agent whom to work for, the agent tells its node key.
 
-use super::{Public, Refusal, auth};
-use crate::enrolment::Order;
+use super::{CONTROL_GATE, Public, Refusal, auth};
+use crate::enrolment::{Enrolment, Order};
 use crate::inventory::Command;
 use axum::Json;
 use axum::body::Bytes;
@@ -32,11 +32,25 @@ pub(super) struct Introduction {
     version: &'static str,
 }
 
+/// Orders travel in plain text, and one that was caught can be repeated to other agents of the miner: while this one is at work for a
+/// server, no order calls it off to another.
+fn stays_with(public: &Public, order: &Enrolment) -> Result<(), Refusal> {
+    let known = public.enrolment.borrow().as_ref().map(|known| known.server.clone());
+    match known.filter(|server| *server != order.server && public.readiness.is_open(CONTROL_GATE)) {
+        None => Ok(()),
+        Some(server) => Err(Refusal(
+            StatusCode::CONFLICT,
+            format!("this agent serves server {server}: delete that one first (chutes-miner delete-node --name {server})"),
+        )),
+    }
+}
+
 pub(super) async fn enroll(State(public): State<Arc<Public>>, headers: HeaderMap, body: Bytes) -> Result<Json<Introduction>, Refusal> {
     auth::check(&public, &headers, Some(&body))?;
     let unprocessable = |why: String| Refusal(StatusCode::UNPROCESSABLE_ENTITY, why);
     let order: Order = serde_json::from_slice(&body).map_err(|error| unprocessable(format!("the order cannot be read: {error}")))?;
-    let enrolment = order.check(&public.miner).map_err(|error| unprocessable(error.to_string()))?;
+    let enrolment = order.check(&public.miner, public.identity.address()).map_err(|error| unprocessable(error.to_string()))?;
+    stays_with(&public, &enrolment)?;
     let (state, kept) = (public.state.clone(), enrolment.clone());
     let saved = tokio::task::spawn_blocking(move || state.save_enrolment(&kept)).await;
     match saved {

@@ -30,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+/// The gate that is open while the agent is at work for its server: its Lease is renewed.
+pub const CONTROL_GATE: &str = "control";
 /// No request of ours is longer.
 const LONGEST_BODY: usize = 64 * 1024;
 const LIMIT: Duration = Duration::from_secs(15);

@@ -125,6 +125,38 @@ async fn a_changed_body_an_old_one_and_a_repeated_one_are_refused() {
 }
 
 #[tokio::test]
+async fn an_order_caught_on_its_way_to_another_agent_cuts_nobody_off() {
+    let agent = Agent::new();
+    let order = agent.order();
+    assert_eq!(agent.enroll(agent.signed(&order), &order).await.0, 200);
+    let control = agent.public.readiness.gate(CONTROL_GATE);
+    control.open();
+    let others = order.replace("gpu-0", "gpu-1");
+    let (status, answer) = agent.enroll(agent.signed(&others), &others).await;
+    assert_eq!(status, 409);
+    assert!(answer["detail"].as_str().unwrap().contains("chutes-miner delete-node --name gpu-0"), "{answer}");
+    assert_eq!(agent.public.state.enrolment().unwrap().server, "gpu-0");
+    // Its own order may be repeated with another nonce, and a server that was deleted binds nobody.
+    let again = management_headers(&agent.hotkey, Signed::Body(order.as_bytes()), NOW - 1);
+    assert_eq!(agent.enroll(again, &order).await.0, 200);
+    control.close("401 Unauthorized");
+    let again = management_headers(&agent.hotkey, Signed::Body(others.as_bytes()), NOW - 1);
+    assert_eq!(agent.enroll(again, &others).await.0, 200);
+    assert_eq!(agent.public.state.enrolment().unwrap().server, "gpu-1");
+}
+
+#[tokio::test]
+async fn an_order_that_names_another_agent_is_refused_at_once() {
+    let agent = Agent::new();
+    let named = |key: &str| agent.order().replacen('{', &format!("{{\"node_key\":\"{key}\","), 1);
+    let others = named(Keypair::generate().address().as_str());
+    assert_eq!(agent.enroll(agent.signed(&others), &others).await.0, 422);
+    assert!(!agent.is_enrolled());
+    let ours = named(agent.public.identity.address().as_str());
+    assert_eq!(agent.enroll(agent.signed(&ours), &ours).await.0, 200);
+}
+
+#[tokio::test]
 async fn a_signature_over_a_purpose_does_not_enrol() {
     let agent = Agent::new();
     let order = agent.order();

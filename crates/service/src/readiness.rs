@@ -52,6 +52,12 @@ impl Readiness {
             .collect()
     }
 
+    /// Whether there is a gate of that name, and it is open.
+    #[must_use]
+    pub fn is_open(&self, gate: &str) -> bool {
+        self.gates.read().unwrap_or_else(PoisonError::into_inner).get(gate).is_some_and(Option::is_none)
+    }
+
     /// Whether all gates are open.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -106,10 +112,12 @@ mod tests {
     fn a_new_gate_is_closed_until_it_is_opened() {
         let readiness = Readiness::new();
         assert!(readiness.is_ready());
+        assert!(!readiness.is_open("postgres"), "there is none yet");
         let gate = readiness.gate("postgres");
+        assert!(!readiness.is_open("postgres"));
         assert_eq!(readiness.closed(), [Closed { gate: "postgres".into(), reason: "starting".into() }]);
         gate.open();
-        assert!(readiness.is_ready());
+        assert!(readiness.is_ready() && readiness.is_open("postgres"));
         gate.close("connection refused");
         assert_eq!(readiness.closed()[0].reason, "connection refused");
     }

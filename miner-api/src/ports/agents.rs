@@ -14,6 +14,9 @@ pub struct EnrolOrder {
     pub ca_pem: String,
     /// The hotkey it works for.
     pub miner: String,
+    /// The node key of the agent it is for: orders travel in plain text, and another agent must not follow one that was caught.
+    /// Agents of the release before do not read it.
+    pub node_key: String,
 }
 
 /// What an agent says of itself at enrolment. Tolerant: a newer agent may say more.

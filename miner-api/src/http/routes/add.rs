@@ -15,7 +15,7 @@ use crate::{
         sse,
     },
     ports::{
-        agents::{EnrolError, EnrolOrder},
+        agents::{AgentStatus, EnrolError, EnrolOrder, EnrolReply},
         fleet::View,
     },
 };
@@ -57,7 +57,8 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
     let name = add.name.as_str();
     let server = match &add.driver {
         Driver::Agent { api } => {
-            let reply = app.agents.enrol(api, &order(&app, name)).await.map_err(|error| no_agent(api, &error))?;
+            let look = app.agents.look(api).await.map_err(|error| no_agent(api, &error))?;
+            let reply = tell(&app, name, api, &look).await?;
             build(&add, &Facts::Agent(reply))?
         }
         Driver::Remote { .. } => build(&add, &Facts::Remote { secret: KUBECONFIG_SECRET.to_owned() })?,
@@ -87,14 +88,20 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
     Ok(stream(app, name.to_owned(), created.metadata.uid, first, Progress::default()))
 }
 
-/// What the agent of this server is told.
-pub(super) fn order(app: &App, server: &str) -> EnrolOrder {
-    EnrolOrder {
+/// Tells the agent that was just looked at whom to work for.
+pub(super) async fn tell(app: &App, server: &str, api: &str, look: &AgentStatus) -> Result<EnrolReply, ApiError> {
+    let order = EnrolOrder {
         server: server.to_owned(),
         control_url: app.enrol.control_url.clone(),
         ca_pem: app.enrol.ca_pem.clone(),
         miner: app.hotkey().to_string(),
+        node_key: look.node_key.clone(),
+    };
+    let reply = app.agents.enrol(api, &order).await.map_err(|error| no_agent(api, &error))?;
+    if reply.node_key != look.node_key {
+        return Err(ApiError::bad_gateway(format!("the agent at {api} named two different node keys; nothing was pinned, try again")));
     }
+    Ok(reply)
 }
 
 /// Keeps the kubeconfig of a server just created; where that fails, the server is taken back.

@@ -6,7 +6,7 @@
 //! account anew. Before the agent hears anything it is asked who it is, so that no other server's agent is called off its work.
 
 use super::{
-    add::{no_agent, order, stream},
+    add::{no_agent, stream, tell},
     name_of, refusal, synced,
 };
 use crate::{
@@ -37,11 +37,8 @@ pub(super) async fn again(app: Arc<App>, wish: ReEnrol) -> Result<Response, ApiE
     if let Some(other) = look.server.as_deref().filter(|other| *other != name) {
         return Err(ApiError::conflict(format!("the agent at {api} serves server {other} already: correct agent_api")));
     }
-    let reply = app.agents.enrol(&api, &order(&app, name)).await.map_err(|error| no_agent(&api, &error))?;
+    let reply = tell(&app, name, &api, &look).await?;
     same_node(&server, &reply.node_name, reply.node_uid.as_deref())?;
-    if reply.node_key != look.node_key {
-        return Err(ApiError::bad_gateway(format!("the agent at {api} named two different node keys; nothing was pinned, try again")));
-    }
     let new: Ss58 =
         reply.node_key.parse().map_err(|error| ApiError::bad_gateway(format!("the agent answered without a usable node key: {error}")))?;
 

@@ -4,7 +4,7 @@ use super::world::World;
 use crate::{
     fixtures::{self, KEY},
     ports::{
-        agents::{EnrolError, EnrolReply},
+        agents::{AgentStatus, EnrolError, EnrolReply},
         fleet::FleetError,
     },
 };
@@ -112,6 +112,19 @@ async fn the_stream_follows_the_conditions_and_ends_with_the_success_marker() {
         world.script.calls(),
         ["enrol http://10.0.0.2:32000 gpu-2 https://control:32443", "create gpu-2", "event ServerAdded gpu-2"]
     );
+    assert_eq!(world.script.orders.lock().unwrap()[0].node_key, KEY, "the order is for the agent that was looked at");
+}
+
+#[tokio::test]
+async fn an_order_that_another_agent_answers_adds_nothing() {
+    let world = World::start().await;
+    let other = protocol::key::Keypair::generate().address().to_string();
+    *world.script.look.lock().unwrap() = Some(AgentStatus { node_key: other.clone(), ..AgentStatus::default() });
+    let reply = world.post("/servers/", &body("gpu-2", &json!({}))).await;
+    assert_eq!(reply.status, 502);
+    assert!(reply.detail().contains("two different node keys"), "{}", reply.text);
+    assert_eq!(world.script.orders.lock().unwrap()[0].node_key, other);
+    assert!(!world.script.calls().iter().any(|call| call.starts_with("create")));
 }
 
 fn remote() -> Value {

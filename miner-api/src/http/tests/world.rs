@@ -50,6 +50,8 @@ pub(super) struct Script {
     pub agent: Mutex<Result<EnrolReply, EnrolError>>,
     /// Calls that fail, by their first word.
     pub failing: Mutex<HashMap<&'static str, FleetError>>,
+    /// What the agent was told.
+    pub orders: Mutex<Vec<EnrolOrder>>,
     /// What the agent says when it is only asked; `None`: as it would reply to an order.
     pub look: Mutex<Option<AgentStatus>>,
     /// The node key that somebody else pins while the agent is being enrolled.
@@ -180,6 +182,7 @@ impl Agents for Script {
     }
     async fn enrol(&self, agent_api: &str, order: &EnrolOrder) -> Result<EnrolReply, EnrolError> {
         self.call(format!("enrol {agent_api} {} {}", order.server, order.control_url));
+        self.orders.lock().unwrap().push(order.clone());
         if let Some(key) = self.meanwhile.lock().unwrap().take() {
             self.edit(|view| fixtures::edit_server(view, |one| one.spec.driver.agent.as_mut().unwrap().node_key = key));
         }
@@ -231,6 +234,7 @@ impl World {
             supported: Mutex::new(Ok(["h100_sxm".to_owned(), "h200".to_owned()].into())),
             agent: Mutex::new(Ok(agent)),
             failing: Mutex::default(),
+            orders: Mutex::default(),
             look: Mutex::default(),
             meanwhile: Mutex::default(),
             ahead: Mutex::default(),
