@@ -4,7 +4,7 @@ use crate::fleet::{Driver, Fleet, Form, Side};
 use crate::validator::Validator;
 use crate::wait;
 use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::Command;
 use std::time::Duration;
 
@@ -78,6 +78,17 @@ impl Fleet {
             }
         }
         self.run(&args)
+    }
+
+    /// From now on a chute has one copy at most, and a launch that failed is tried again after a second: whatever else is launched or
+    /// stopped in a test has another cause.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub fn one_copy_each(&self) -> Result<()> {
+        let policy = "/apis/gepetto.fleet/v1alpha1/namespaces/chutes/gepettopolicies/default";
+        let limits = json!({ "deploymentsPerChute": 1, "retryAfterSeconds": 1, "retryAtMostSeconds": 1 });
+        self.patch(Side::Control, policy, &json!({ "spec": { "limits": limits } })).map(drop)
     }
 
     /// Every ChuteDeployment there is.

@@ -11,7 +11,6 @@ use e2e::story::Deployed;
 use e2e::wait;
 use kubelab::{Level, level_or_skip};
 use rustix::process::Signal;
-use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -29,10 +28,7 @@ fn running(chutes: &[&str]) -> Result<Stage> {
         options.env.insert("operator".to_owned(), vec![("HEARTBEAT".to_owned(), "25s".to_owned())]);
     });
     stage.fleet.add_server()?;
-    // One copy of each chute and no more: so that whatever else is launched or stopped is wrong.
-    let policy = "/apis/gepetto.fleet/v1alpha1/namespaces/chutes/gepettopolicies/default";
-    let limits = json!({ "spec": { "limits": { "deploymentsPerChute": 1, "retryAfterSeconds": 2, "retryAtMostSeconds": 4 } } });
-    stage.fleet.patch(Side::Control, policy, &limits)?;
+    stage.fleet.one_copy_each()?;
     for name in chutes {
         stage.fleet.validator()?.offer(&stage.chute(name, 1, 1))?;
     }
@@ -299,6 +295,12 @@ fn without_postgres(stage: &Stage) -> Result<()> {
         let chutes = fleet.list(Side::Control, "/apis/gepetto.fleet/v1alpha1/chutes", "")?;
         Ok(chutes.iter().any(|chute| chute["spec"]["name"] == "five").then_some(()))
     })?;
+    // Nor does a stop that a person confirmed: what we end must be written down first.
+    let two = up.iter().find(|d| d.chute == "two").context("it ran")?;
+    let (name, namespace) = (two.id.as_str(), two.namespace.as_str());
+    let confirmed = format!("gepetto.fleet/confirm-delete={name}");
+    fleet.control.kubectl_run(["annotate", "chutedeployment", name, "-n", namespace, &confirmed])?;
+    fleet.control.kubectl_run(["delete", "chutedeployment", name, "-n", namespace, "--wait=false"])?;
     fleet.await_asked(&POLLED, 8)?;
     let but_chutes =
         |all: &BTreeSet<String>| -> BTreeSet<String> { all.iter().filter(|line| !line.starts_with("chutes ")).cloned().collect() };
@@ -312,11 +314,12 @@ fn without_postgres(stage: &Stage) -> Result<()> {
     ensure!(fleet.pods()?.is_subset(&before), "a pod was touched, or launched");
     ensure!(fleet.validator()?.counters()?.launches.granted == launches, "a launch token was asked for");
     fleet.start_postgres()?;
-    wait::until("a launch with Postgres back", PATIENCE, || {
+    // All that waited is done.
+    wait::until("what was ended and confirmed to be gone", PATIENCE, || {
         let now = fleet.deployed()?;
-        let five = now.iter().any(|d| d.chute == "five" && d.phase == "Active");
-        Ok((five && now.iter().all(|d| d.instance.as_ref() != Some(&one))).then_some(()))
-    })
+        Ok(now.iter().all(|d| d.id != two.id && d.instance.as_ref() != Some(&one)).then_some(()))
+    })?;
+    fleet.await_active(&["one", "two", "three", "four", "five"]).map(drop)
 }
 
 fn without_the_control_cluster(stage: &Stage) -> Result<()> {

@@ -8,7 +8,6 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test; nothing here runs on an async runtime")]
 
-use e2e::fleet::Side;
 use e2e::hunt::{Hunt, Kind};
 use e2e::kill::{Lines, PROGRAMS};
 use e2e::stage::Stage;
@@ -16,7 +15,6 @@ use e2e::story::Deployed;
 use e2e::wait;
 use kubelab::{Level, level_or_skip};
 use rustix::process::Signal;
-use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use testkit::faults::{Action, Matcher, Method, Rule, Seen, Then, moments, seed};
@@ -67,9 +65,7 @@ fn stage(lines: &Lines) -> Stage {
         options.env.insert("operator".to_owned(), vec![("LEASE_RENEW".to_owned(), "1s".to_owned())]);
     });
     stage.fleet.add_server().unwrap();
-    // A launch that a kill spoiled is tried again at once, and a chute has one copy.
-    let limits = json!({ "spec": { "limits": { "deploymentsPerChute": 1, "retryAfterSeconds": 1, "retryAtMostSeconds": 1 } } });
-    stage.fleet.patch(Side::Control, "/apis/gepetto.fleet/v1alpha1/namespaces/chutes/gepettopolicies/default", &limits).unwrap();
+    stage.fleet.one_copy_each().unwrap();
     for name in BYSTANDERS {
         stage.fleet.validator().unwrap().offer(&stage.chute(name, 1, 1)).unwrap();
     }
@@ -291,6 +287,7 @@ fn a_leader_frozen_past_its_lease_starts_nothing_when_it_thaws() {
         options.env.insert("operator".to_owned(), lease.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
     });
     stage.fleet.add_server().unwrap();
+    stage.fleet.one_copy_each().unwrap();
     let validator = stage.fleet.validator().unwrap();
     validator.offer(&stage.chute("first", 1, 1)).unwrap();
     stage.fleet.await_active(&["first"]).unwrap();
