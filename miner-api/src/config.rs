@@ -51,6 +51,9 @@ pub struct Args {
     /// Seconds between two chute lists of a validator.
     #[arg(long, value_name = "SECONDS", env = "LIST_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..=3600))]
     pub list_seconds: u64,
+    /// Seconds that a chute which the validator offers no more and which runs nowhere stays as a resource.
+    #[arg(long, env = "WITHDRAWN_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub withdrawn_seconds: u64,
     /// The subnet; only 64 is known.
     #[arg(long, env = "NETUID", default_value_t = 64)]
     pub netuid: u16,

@@ -77,7 +77,11 @@ async fn run(args: Args) -> Result<()> {
         store: store.clone(),
         key: Arc::clone(&key),
         metrics: metrics.clone(),
-        options: LinkOptions { every: Duration::from_secs(args.list_seconds), ..LinkOptions::default() },
+        options: LinkOptions {
+            every: Duration::from_secs(args.list_seconds),
+            withdrawn_for: Duration::from_secs(args.withdrawn_seconds),
+            ..LinkOptions::default()
+        },
         gate: readiness.gate("validator"),
     };
     let links = tokio::spawn(supervisor.run(shutdown.clone()));

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{kubernetes::KubeFleet, metrics::Metrics, ports::fleet::Fleet as _};
 use crd::{Chute, ChuteSpec, Validator, chute::Listing as Offer};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use protocol::{
     dto::ChuteRow,
     ids::{ChuteId, ChuteVersion, Ss58},
@@ -33,11 +33,18 @@ pub struct LinkOptions {
     pub gather: Duration,
     /// Shortest time between two lists that hints ask for.
     pub at_most_every: Duration,
+    /// How long a chute stays withdrawn at least before its resource goes.
+    pub withdrawn_for: Duration,
 }
 
 impl Default for LinkOptions {
     fn default() -> Self {
-        Self { every: Duration::from_secs(60), gather: Duration::from_millis(100), at_most_every: Duration::from_secs(5) }
+        Self {
+            every: Duration::from_secs(60),
+            gather: Duration::from_millis(100),
+            at_most_every: Duration::from_secs(5),
+            withdrawn_for: Duration::from_secs(60),
+        }
     }
 }
 
@@ -87,8 +94,8 @@ impl Driver {
             store,
             metrics,
             client,
+            shelf: Shelf::new(options.withdrawn_for.try_into().unwrap_or(SignedDuration::MAX)),
             options,
-            shelf: Shelf::default(),
             list: ListState::default(),
             recorded: BTreeMap::new(),
         }

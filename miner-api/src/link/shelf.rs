@@ -2,7 +2,7 @@
 //!
 //! A chute is withdrawn only when two consecutive complete lists, some time apart, lacked it and the validator then answered a
 //! direct question with 404. A withdrawn chute is deleted when nothing of it runs any more and it has been withdrawn for a
-//! minute. Incomplete lists add and change, but never count as absence.
+//! minute (or as long as was chosen). Incomplete lists add and change, but never count as absence.
 //!
 //! A list without any row is no ordinary one: validators have no word for it, and one that lost its tables writes the same, and
 //! answers 404 to every question. It counts as a list that lacks a chute; but where only such lists lack more than one chute, it
@@ -26,8 +26,6 @@ const LISTS: u8 = 2;
 const APART: SignedDuration = SignedDuration::from_secs(15);
 /// So long only empty lists must come before more than one chute is asked about that no other list lacked.
 const LANDSLIDE: SignedDuration = SignedDuration::from_mins(10);
-/// How long a chute stays withdrawn at least before its resource goes.
-const WITHDRAWN_FOR: SignedDuration = SignedDuration::from_secs(60);
 
 /// A list as it was read.
 #[derive(Clone, Debug)]
@@ -76,13 +74,20 @@ struct Missing {
 }
 
 /// What past lists lacked. Empty after a restart, which only makes everything wait for two more lists.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Shelf {
+    /// How long a chute stays withdrawn at least before its resource goes.
+    withdrawn_for: SignedDuration,
     missing: BTreeMap<ChuteId, Missing>,
     withdrawn_since: BTreeMap<ChuteId, Timestamp>,
 }
 
 impl Shelf {
+    /// Nothing is known yet; withdrawn chutes are kept for so long.
+    pub fn new(withdrawn_for: SignedDuration) -> Self {
+        Self { withdrawn_for, missing: BTreeMap::new(), withdrawn_since: BTreeMap::new() }
+    }
+
     /// Plans after a list. `known` are this validator's Chutes; `in_use` the chutes that have any ChuteDeployment, `None` while
     /// nobody can say.
     pub fn plan(&mut self, seen: &Seen<'_>, known: &[Arc<Chute>], in_use: Option<&BTreeSet<ChuteId>>, now: Timestamp) -> Plan {
@@ -108,7 +113,7 @@ impl Shelf {
                 let unused = in_use.is_some_and(|in_use| !in_use.contains(id));
                 // A hand-made namesake under another name is not ours to delete.
                 let ours = chute.metadata.name.as_deref() == Some(resource_name(id).as_str());
-                if seen.complete && unused && ours && now.duration_since(since) > WITHDRAWN_FOR {
+                if seen.complete && unused && ours && now.duration_since(since) > self.withdrawn_for {
                     plan.delete.push(Arc::clone(chute));
                 }
                 continue;

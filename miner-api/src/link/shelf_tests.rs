@@ -22,6 +22,10 @@ fn spec(id: &str, version: &str) -> ChuteSpec {
     }
 }
 
+fn shelf() -> Shelf {
+    Shelf::new(SignedDuration::from_secs(60))
+}
+
 fn known(spec: ChuteSpec) -> Arc<Chute> {
     Arc::new(Chute::new(&resource_name(&spec.chute_id), spec))
 }
@@ -38,7 +42,7 @@ enum Step {
 use Step::{Has, Lacks, Unreadable};
 
 fn asks_after(steps: &[Step]) -> bool {
-    let mut shelf = Shelf::default();
+    let mut shelf = shelf();
     let chute = known(spec("c", "v1"));
     let mut asked = false;
     for step in steps {
@@ -74,7 +78,7 @@ fn only_two_consecutive_complete_lists_some_time_apart_lead_to_the_question() {
 }
 
 fn missing_twice(chute: &Arc<Chute>) -> Shelf {
-    let mut shelf = Shelf::default();
+    let mut shelf = shelf();
     for at in [0, 60] {
         let seen = Seen { specs: &[], listed_anyway: &BTreeSet::new(), complete: true, empty: true };
         shelf.plan(&seen, std::slice::from_ref(chute), Some(&BTreeSet::new()), Timestamp::from_second(at).unwrap());
@@ -91,12 +95,12 @@ fn only_the_validators_own_404_withdraws() {
     assert_eq!(missing_twice(&chute).answered(&chute, Answer::Offered(Box::new(spec("c", "v1")))), None);
     let newer = missing_twice(&chute).answered(&chute, Answer::Offered(Box::new(spec("c", "v2"))));
     assert_eq!(newer, Some(spec("c", "v2")));
-    assert_eq!(Shelf::default().answered(&chute, Answer::Gone), None, "a 404 without two lists proves nothing");
+    assert_eq!(shelf().answered(&chute, Answer::Gone), None, "a 404 without two lists proves nothing");
 }
 
 /// Whether a chute withdrawn since second 0 is deleted at a later list.
 fn deleted_at(at: i64, complete: bool, in_use: Option<&[&str]>) -> bool {
-    let mut shelf = Shelf::default();
+    let mut shelf = shelf();
     let chute = known(ChuteSpec { listing: Listing::Withdrawn, ..spec("c", "v1") });
     let in_use: Option<BTreeSet<ChuteId>> = in_use.map(|ids| ids.iter().map(|id| id.parse().unwrap()).collect());
     let mut plan = Plan::default();
@@ -120,7 +124,7 @@ fn a_withdrawn_chute_goes_when_unused_for_a_minute_and_never_on_a_blind_spot() {
 
 #[test]
 fn a_chute_that_comes_back_is_listed_again_and_an_unchanged_one_is_not_written() {
-    let mut shelf = Shelf::default();
+    let mut shelf = shelf();
     let chutes = [
         known(ChuteSpec { listing: Listing::Withdrawn, ..spec("back", "v1") }),
         known(spec("same", "v1")),

@@ -309,7 +309,7 @@ impl Parts<'_> {
         ];
         let mut args = args.map(str::to_owned).to_vec();
         if self.options.hasty {
-            args.push("--list-seconds=5".to_owned());
+            args.extend(["--list-seconds=5", "--withdrawn-seconds=1"].map(str::to_owned));
         }
         let database = self.database("miner-api", database);
         self.start("miner-api", args, &common(&kubeconfig, &database, redis, hotkey), &listen)?;
