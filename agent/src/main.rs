@@ -3,10 +3,9 @@
 use agent::{options::Options, run};
 use clap::Parser as _;
 
-#[tokio::main]
-async fn main() -> std::process::ExitCode {
+fn main() -> std::process::ExitCode {
     let options = Options::parse();
     service::init("agent");
     service::tls::install_provider();
-    service::ending(run::run(options).await.map(|()| std::process::ExitCode::SUCCESS))
+    service::run(async { service::ending(run::run(options).await.map(|()| std::process::ExitCode::SUCCESS)) })
 }

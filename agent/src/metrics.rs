@@ -1,5 +1,6 @@
 //! Counters and gauges. GPU names follow the OpenTelemetry hardware conventions.
 
+use cluster::metrics::Looks;
 use gpu::{Health, Reading};
 use service::metrics::{Counters, Fractions, Gauges, Registry, result};
 
@@ -15,6 +16,7 @@ pub struct Metrics {
     tokens: Counters<1>,
     reports: Counters<1>,
     heartbeats: Counters<1>,
+    looks: Looks,
 }
 
 const STATES: [Health; 4] = [Health::Ok, Health::Lost, Health::Faulty, Health::Unknown];
@@ -33,7 +35,7 @@ pub fn word(health: Health) -> &'static str {
 impl Metrics {
     /// Metrics that `registry` serves.
     pub fn registered(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+        let metrics = Self { looks: Looks::register(registry), ..Self::default() };
         registry.register("gpu_health_state", "1 for the state a GPU is in", metrics.health.clone());
         registry.register("hw_gpu_temperature_celsius", "Core temperature", metrics.temperature.clone());
         registry.register("hw_gpu_power_watts", "Power draw", metrics.power.clone());
@@ -80,6 +82,11 @@ impl Metrics {
                 self.processes.get_or_create(&label).set(value.into());
             }
         }
+    }
+
+    /// Where the realizer shows its counters and its watches.
+    pub fn looks(&self) -> Looks {
+        self.looks.clone()
     }
 
     /// Counts a purchase of a token.

@@ -124,6 +124,7 @@ async fn realize(parts: Parts, control: Arc<Control>, stop: CancellationToken) {
         gpu_health: parts.health,
         gpu_processes: parts.processes,
         manager: MANAGER.to_owned(),
+        looks: parts.metrics.looks(),
     };
     Realizer::new(config).run(stop).await;
 }

@@ -29,11 +29,10 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long the head of a request may take.
 const HEADERS: Duration = Duration::from_secs(15);
 
-#[tokio::main]
-async fn main() -> std::process::ExitCode {
+fn main() -> std::process::ExitCode {
     let args = Args::parse();
     service::init("miner-api");
-    service::ending(run(args).await.map(|()| std::process::ExitCode::SUCCESS))
+    service::run(async { service::ending(run(args).await.map(|()| std::process::ExitCode::SUCCESS)) })
 }
 
 async fn run(args: Args) -> Result<()> {

@@ -18,11 +18,10 @@ use store::Store;
 use config::Config;
 use lead::Parts;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let config = Config::parse();
     service::init("operator");
-    service::ending(run(config).await)
+    service::run(async { service::ending(run(config).await) })
 }
 
 async fn run(config: Config) -> Result<ExitCode> {

@@ -13,6 +13,7 @@ pub mod events;
 pub mod heartbeat;
 pub mod kubeconfig;
 pub mod leader;
+pub mod metrics;
 pub mod quantity;
 pub mod supervise;
 pub mod watch;

@@ -1,15 +1,10 @@
 //! What the operator counts.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use cluster::controller::Stats;
+use cluster::metrics::Looks;
 use gepetto::Plan;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use service::metrics::{Counters, Gauge, Gauges, Registry, result};
 
 use crate::context::Watches;
@@ -23,35 +18,37 @@ pub struct Metrics {
     refusals: Counters<1>,
     idle: Gauges<1>,
     leading: Gauge,
-    controllers: Arc<Mutex<BTreeMap<&'static str, Arc<Stats>>>>,
-    watches: Arc<Mutex<Option<Watches>>>,
+    looks: Looks,
 }
 
 impl Metrics {
     /// Registers everything.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+        let metrics = Self { looks: Looks::register(registry), ..Self::default() };
         registry.register("gepetto_plans", "Plans by result", metrics.plans.clone());
         registry.register("gepetto_actions", "Actions of plans by kind and result", metrics.actions.clone());
         registry.register("gepetto_idle_gpus", "GPUs that stand idle, by reason", metrics.idle.clone());
         registry.register("deployment_moves", "Moves of deployments, by phase and reason", metrics.moves.clone());
         registry.register("launch_refusals", "Launch tokens not granted, by kind", metrics.refusals.clone());
         registry.register("operator_leading", "1 while this replica leads", metrics.leading.clone());
-        registry.register_collector(Box::new(Looks { metrics: metrics.clone() }));
         metrics
     }
 
     /// The counters of one controller.
     #[must_use]
     pub fn stats(&self, controller: &'static str) -> Arc<Stats> {
-        let mut all = self.controllers.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(controller).or_default())
+        self.looks.stats(controller)
     }
 
     /// Shows the age of these watches.
     pub fn watch(&self, watches: &Watches) {
-        *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = Some(watches.clone());
+        self.looks.watches(watches.freshness().into_iter().cloned().collect());
+    }
+
+    /// Where realizers show theirs.
+    pub(crate) fn looks(&self) -> Looks {
+        self.looks.clone()
     }
 
     /// Whether this replica leads.
@@ -80,40 +77,5 @@ impl Metrics {
         for (reason, count) in plan.idle_by_reason() {
             self.idle.get_or_create(&[("reason", reason.code().to_owned())]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-    }
-}
-
-/// What others count, read when asked.
-struct Looks {
-    metrics: Metrics,
-}
-
-impl std::fmt::Debug for Looks {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Looks")
-    }
-}
-
-impl Collector for Looks {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let controllers = self.metrics.controllers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        type Read = fn(&Stats) -> u64;
-        let counters: [(&str, &str, Read); 2] = [
-            ("reconciles", "Reconciles by controller", Stats::reconciles),
-            ("reconcile_failures", "Failed reconciles by controller", Stats::failures),
-        ];
-        for (name, help, read) in counters {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for (controller, stats) in &controllers {
-                ConstCounter::new(read(stats)).encode(family.encode_family(&[("controller", *controller)])?)?;
-            }
-        }
-        let Some(watches) = self.metrics.watches.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return Ok(()) };
-        let help = "Time since a watch was last heard of";
-        let mut family = encoder.encode_descriptor("watch_age_seconds", help, None, MetricType::Gauge)?;
-        for freshness in watches.freshness() {
-            ConstGauge::new(freshness.age().as_secs_f64()).encode(family.encode_family(&[("watch", freshness.name())])?)?;
-        }
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What a realizer needs to be told.
 
 use crate::GpuProcesses;
+use cluster::metrics::Looks;
 use crd::gpu_server::GpuHealth;
 use jiff::SignedDuration;
 use protocol::ids::{GpuUuid, ServerName, Ss58};
@@ -45,6 +46,8 @@ pub struct RealizeConfig {
     pub gpu_health: watch::Receiver<GpuHealthMap>,
     /// The processes on them.
     pub gpu_processes: GpuProcesses,
+    /// Where its counters and the age of its watches are shown while it runs.
+    pub looks: Looks,
     /// Field manager of `status.workload`. One name for both drivers, so that a server may change from one to the other.
     pub manager: String,
 }

@@ -36,6 +36,13 @@ pub(crate) enum Outcome {
     Later { reason: &'static str, message: String, after: Duration },
 }
 
+/// What a launch needs beside its Service: the launch config and its token, which the node has, too, where it has Secrets.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    config_id: ConfigId,
+    token: LaunchToken,
+}
+
 /// The node cluster's objects, and the launch Secrets on the control cluster.
 pub(crate) struct Hands {
     pub(crate) services: Api<Service>,
@@ -64,11 +71,20 @@ impl Hands {
         deployment: &ChuteDeployment,
         step: Step,
         seen: &mut Seen,
+        prepared: &mut Option<Prepared>,
     ) -> Result<Outcome> {
         let spec = &deployment.spec;
         match step {
+            Step::PrepareLaunch => {
+                // Neither needs the other. Both end before either's error is told: nothing is cut short halfway.
+                let (service, token) = tokio::join!(self.ensure_service(config, spec, &[], seen), self.prepare(config, deployment, prepared));
+                match service? {
+                    Outcome::Done => token,
+                    stopped => Ok(stopped),
+                }
+            }
             Step::EnsureService { node_ports } => self.ensure_service(config, spec, &node_ports, seen).await,
-            Step::CreateJob { node_ports } => self.create_job(config, deployment, &node_ports, seen).await,
+            Step::CreateJob { node_ports } => self.create_job(config, deployment, &node_ports, seen, prepared).await,
             Step::ConfirmGone => self.look(spec, seen).await,
             Step::DeleteJob { uid } => {
                 match delete_uid(&self.jobs, &names::job(&spec.deployment_id), &uid, Propagation::Foreground).await? {
@@ -138,34 +154,50 @@ impl Hands {
         Ok(Outcome::Done)
     }
 
+    /// Fetches the launch token, and makes its Secret where the node has Secrets.
+    async fn prepare(&self, config: &RealizeConfig, deployment: &ChuteDeployment, prepared: &mut Option<Prepared>) -> Result<Outcome> {
+        let spec = &deployment.spec;
+        let Some((config_id, token)) = self.launch(deployment).await? else {
+            let message = format!("Secret {} holds no launch token", names::launch_secret(&spec.deployment_id));
+            return Ok(Outcome::Later { reason: reason::TOKEN_MISSING, message, after: Duration::from_secs(5) });
+        };
+        if let Some(secret) = workload::secret(spec, &config.profile, &config_id, &token)
+            && let Err(error) = self.ensure_secret(&secret).await
+        {
+            return refused(error, Some(&token));
+        }
+        *prepared = Some(Prepared { config_id, token });
+        Ok(Outcome::Done)
+    }
+
     async fn create_job(
         &self,
         config: &RealizeConfig,
         deployment: &ChuteDeployment,
         node_ports: &[NodePort],
         seen: &mut Seen,
+        prepared: &mut Option<Prepared>,
     ) -> Result<Outcome> {
         let (spec, profile) = (&deployment.spec, &config.profile);
-        let Some((config_id, token)) = self.launch(deployment).await? else {
-            let message = format!("Secret {} holds no launch token", names::launch_secret(&spec.deployment_id));
-            return Ok(Outcome::Later { reason: reason::TOKEN_MISSING, message, after: Duration::from_secs(5) });
-        };
-        let literal = (profile.token == TokenDelivery::Literal).then_some(&token);
-        let context = RenderContext { miner: &config.miner, config_id: &config_id, token: literal, node_ports };
+        if prepared.is_none() {
+            // The Service is from an earlier pass that came to no end.
+            let outcome = self.prepare(config, deployment, prepared).await?;
+            if !matches!(outcome, Outcome::Done) {
+                return Ok(outcome);
+            }
+        }
+        let Some(Prepared { config_id, token }) = prepared.as_ref() else { return Ok(Outcome::Done) };
+        let literal = (profile.token == TokenDelivery::Literal).then_some(token);
+        let context = RenderContext { miner: &config.miner, config_id, token: literal, node_ports };
         let job = match workload::job(spec, profile, &context) {
             Ok(job) => job,
             Err(refusal) => return Ok(Outcome::Refused { reason: refusal.reason().to_owned(), message: refusal.to_string() }),
         };
-        if let Some(secret) = workload::secret(spec, profile, &config_id, &token)
-            && let Err(error) = self.ensure_secret(&secret).await
-        {
-            return refused(error, Some(&token));
-        }
         let made = match create(&self.jobs, &job).await {
             Ok(Created::Created(made)) => Some(made),
             // An earlier attempt whose answer was lost.
             Ok(Created::Existed) => get_opt(&self.jobs, &names::job(&spec.deployment_id)).await?,
-            Err(error) => return refused(error, Some(&token)),
+            Err(error) => return refused(error, Some(token)),
         };
         seen.job = made.as_ref().and_then(SeenJob::of);
         Ok(Outcome::Done)

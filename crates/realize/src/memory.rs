@@ -23,8 +23,8 @@ pub(crate) struct Memory {
 
 #[derive(Debug, Default)]
 struct Entry {
-    /// The Job we made, and the GPUs it will hold; until a cache shows it.
-    made: Option<(SeenJob, Vec<GpuUuid>)>,
+    /// The GPUs of a Job that we make or made; until a cache shows it.
+    taken: Option<Taken>,
     /// What we last wanted to say.
     said: Option<Workload>,
     /// What we last wrote, and when.
@@ -33,6 +33,13 @@ struct Entry {
     trouble: Option<(String, Timestamp)>,
     /// It waits for a GPU that another holds.
     waits: bool,
+}
+
+#[derive(Debug)]
+struct Taken {
+    gpus: Vec<GpuUuid>,
+    /// The Job, once the API server made it.
+    job: Option<SeenJob>,
 }
 
 impl Memory {
@@ -54,8 +61,8 @@ impl Memory {
         let mut entries = self.entries();
         let entry = entries.entry(id.clone()).or_default();
         if seen.job.is_some() {
-            entry.made = None;
-        } else if let Some((job, _)) = &entry.made {
+            entry.taken = None;
+        } else if let Some(job) = entry.taken.as_ref().and_then(|taken| taken.job.as_ref()) {
             seen.job = Some(job.clone());
         }
         match seen.pods.last_mut() {
@@ -71,25 +78,32 @@ impl Memory {
         }
     }
 
-    /// GPUs of Jobs that we made and no cache shows yet.
+    /// GPUs that others took: their Jobs are being made, or were made and no cache shows them yet.
     pub(crate) fn held(&self, me: &DeploymentId, wanted: &[GpuUuid]) -> Vec<Holder> {
-        let entries = self.entries();
-        let others = entries.iter().filter(|(id, _)| *id != me);
-        let made = others.filter_map(|(id, entry)| Some((id, &entry.made.as_ref()?.1)));
-        made.flat_map(|(id, gpus)| {
-            gpus.iter().filter(|gpu| wanted.contains(gpu)).map(|gpu| Holder { gpu: gpu.clone(), by: workload::names::job(id) })
-        })
-        .collect()
+        held(&self.entries(), me, wanted)
     }
 
-    pub(crate) fn made(&self, id: &DeploymentId, job: SeenJob, gpus: Vec<GpuUuid>) {
-        self.entries().entry(id.clone()).or_default().made = Some((job, gpus));
+    /// Takes GPUs for a Job about to be made, unless another took one of them: then it returns who. Of two that take at once
+    /// only one gets them, so that no lock need be held while API servers are asked.
+    pub(crate) fn take(&self, me: &DeploymentId, wanted: &[GpuUuid]) -> Vec<Holder> {
+        let mut entries = self.entries();
+        let holders = held(&entries, me, wanted);
+        if holders.is_empty() {
+            let entry = entries.entry(me.clone()).or_default();
+            entry.taken.get_or_insert_with(|| Taken { gpus: wanted.to_vec(), job: None });
+        }
+        holders
     }
 
-    /// Somebody's deletion, ours or not, was confirmed by the API server.
-    pub(crate) fn unmade(&self, id: &DeploymentId) {
+    /// The Job was made; its GPUs stay taken until a cache shows it.
+    pub(crate) fn made(&self, id: &DeploymentId, job: SeenJob, gpus: &[GpuUuid]) {
+        self.entries().entry(id.clone()).or_default().taken = Some(Taken { gpus: gpus.to_vec(), job: Some(job) });
+    }
+
+    /// There is no Job and none is being made: it was refused, or its absence was confirmed by the API server.
+    pub(crate) fn give_back(&self, id: &DeploymentId) {
         if let Some(entry) = self.entries().get_mut(id) {
-            entry.made = None;
+            entry.taken = None;
         }
     }
 
@@ -116,6 +130,16 @@ impl Memory {
     pub(crate) fn waiting(&self) -> HashSet<DeploymentId> {
         self.entries().iter().filter(|(_, entry)| entry.waits).map(|(id, _)| id.clone()).collect()
     }
+}
+
+fn held(entries: &HashMap<DeploymentId, Entry>, me: &DeploymentId, wanted: &[GpuUuid]) -> Vec<Holder> {
+    let others = entries.iter().filter(|(id, _)| *id != me);
+    let taken = others.filter_map(|(id, entry)| Some((id, &entry.taken.as_ref()?.gpus)));
+    taken
+        .flat_map(|(id, gpus)| {
+            gpus.iter().filter(|gpu| wanted.contains(gpu)).map(|gpu| Holder { gpu: gpu.clone(), by: workload::names::job(id) })
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -151,7 +175,7 @@ mod tests {
         let gpu: GpuUuid = "0123abcd0123012301230123456789ab".parse().unwrap();
         let other: DeploymentId = "4f0f9f9e-0b1a-4c5d-8e7f-112233445566".parse().unwrap();
         let job = SeenJob { uid: "j".into(), deleting: false, failed: None };
-        memory.made(&id(), job.clone(), vec![gpu.clone()]);
+        memory.made(&id(), job.clone(), std::slice::from_ref(&gpu));
         assert_eq!(memory.held(&other, std::slice::from_ref(&gpu)).len(), 1);
         assert!(memory.held(&id(), std::slice::from_ref(&gpu)).is_empty(), "not against itself");
 
@@ -161,5 +185,22 @@ mod tests {
         let mut seen = Seen { job: Some(SeenJob { deleting: true, ..job }), ..Seen::default() };
         memory.complete(&id(), &mut seen, Timestamp::UNIX_EPOCH);
         assert!(memory.held(&other, &[gpu]).is_empty(), "the cache has it now");
+    }
+    #[test]
+    fn of_two_launches_at_once_one_gets_the_gpu_and_the_other_after_it_was_given_back() {
+        let memory = Memory::default();
+        let gpu: GpuUuid = "0123abcd0123012301230123456789ab".parse().unwrap();
+        let wanted = std::slice::from_ref(&gpu);
+        let other: DeploymentId = "4f0f9f9e-0b1a-4c5d-8e7f-112233445566".parse().unwrap();
+        assert!(memory.take(&id(), wanted).is_empty());
+        assert!(memory.take(&id(), wanted).is_empty(), "again after a lost answer");
+        assert_eq!(memory.take(&other, wanted).len(), 1);
+        assert_eq!(memory.held(&other, wanted).len(), 1);
+        let mut seen = Seen::default();
+        memory.complete(&id(), &mut seen, Timestamp::UNIX_EPOCH);
+        assert_eq!(seen.job, None, "taken is not made");
+        memory.give_back(&id());
+        assert!(memory.take(&other, wanted).is_empty());
+        assert_eq!(memory.take(&id(), wanted).len(), 1);
     }
 }

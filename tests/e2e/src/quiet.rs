@@ -112,9 +112,18 @@ impl Fleet {
     /// # Errors
     /// When an audit log cannot be read.
     pub fn writes_since(&self, mark: Mark) -> Result<Vec<Write>> {
-        let mut writes = read(&self.control.audit_log, mark.control, "control")?;
+        let mut mark = mark;
+        self.writes_on(&mut mark)
+    }
+
+    /// As [`Fleet::writes_since`]; the mark moves on, so that the next call tells what came after.
+    ///
+    /// # Errors
+    /// When an audit log cannot be read.
+    pub fn writes_on(&self, mark: &mut Mark) -> Result<Vec<Write>> {
+        let mut writes = read(&self.control.audit_log, &mut mark.control, "control")?;
         if self.facts.form == Form::Own {
-            writes.extend(read(&self.node.audit_log, mark.node, "node")?);
+            writes.extend(read(&self.node.audit_log, &mut mark.node, "node")?);
         }
         writes.sort_by_key(|write| write.at);
         Ok(writes)
@@ -155,17 +164,22 @@ struct Status {
     code: u16,
 }
 
-fn read(path: &Path, from: u64, cluster: &'static str) -> Result<Vec<Write>> {
+fn read(path: &Path, from: &mut u64, cluster: &'static str) -> Result<Vec<Write>> {
     let mut file = File::open(path).with_context(|| format!("{}", path.display()))?;
-    file.seek(SeekFrom::Start(from))?;
-    let mut writes = Vec::new();
-    for line in BufReader::new(file).lines() {
+    file.seek(SeekFrom::Start(*from))?;
+    let (mut writes, mut line, mut lines) = (Vec::new(), Vec::new(), BufReader::new(file));
+    loop {
+        line.clear();
+        let length = lines.read_until(b'\n', &mut line)?;
         // The last line may be half written; what is whole was answered.
-        if let Ok(entry) = serde_json::from_str::<Entry>(&line?) {
+        if line.last() != Some(&b'\n') {
+            return Ok(writes);
+        }
+        *from += u64::try_from(length)?;
+        if let Ok(entry) = serde_json::from_slice::<Entry>(&line) {
             writes.extend(write_of(entry, cluster));
         }
     }
-    Ok(writes)
 }
 
 fn write_of(entry: Entry, cluster: &'static str) -> Option<Write> {
@@ -233,6 +247,22 @@ mod tests {
         assert_eq!(granted_to_job(&writes, "id").unwrap().len(), 3, "those about it alone");
         assert_eq!(counted(&writes[..6]), None);
         assert_eq!(counted(&writes[5..]), None, "the copy of the Secret on the node begins nothing");
+    }
+
+    #[test]
+    fn a_line_half_written_is_read_once_it_is_whole() {
+        use std::io::Write as _;
+        let mut log = tempfile::NamedTempFile::new().unwrap();
+        let line = r#"{"stage":"ResponseComplete","verb":"create","user":{"username":"system:serviceaccount:chutes:operator"},
+            "objectRef":{"resource":"jobs"},"stageTimestamp":"2026-01-02T03:04:05.678901Z"}"#
+            .replace('\n', "");
+        let (first, second) = line.split_at(60);
+        let mut from = 0;
+        write!(log, "{line}\n{first}").unwrap();
+        assert_eq!(read(log.path(), &mut from, "node").unwrap().len(), 1);
+        assert_eq!(read(log.path(), &mut from, "node").unwrap().len(), 0);
+        writeln!(log, "{second}").unwrap();
+        assert_eq!(read(log.path(), &mut from, "node").unwrap().len(), 1);
     }
 
     #[test]

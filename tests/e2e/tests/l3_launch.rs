@@ -49,6 +49,19 @@ fn a_whole_life(form: Form, driver: Driver) {
     let counters = validator.counters().unwrap();
     assert!(counters.claims_by_deployment.values().all(|&claims| claims == 1), "a deployment claimed twice: {counters:?}");
 
+    // Whoever drives the server shows how its realizer fares.
+    let (program, server) = (if driver == Driver::Agent { "agent" } else { "operator" }, &fleet.facts.server);
+    let metrics = fleet.metrics(program).unwrap();
+    let value = |series: String| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&series));
+        line.unwrap_or_else(|| panic!("{program} shows no {series}:\n{metrics}")).trim().parse::<f64>().unwrap()
+    };
+    assert!(value(format!(r#"reconciles_total{{controller="realize",server="{server}"}}"#)) > 0.0);
+    for watch in ["ChuteDeployment", "Job", "Pod", "Service"] {
+        let age = value(format!(r#"watch_age_seconds{{watch="{watch}",server="{server}"}}"#));
+        assert!(age < 120.0, "{watch} was not heard of for {age} s");
+    }
+
     fleet.delete_server().unwrap();
     assert_eq!(validator.unexpected().unwrap(), Vec::<String>::new());
 }

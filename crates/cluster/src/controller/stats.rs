@@ -51,7 +51,7 @@ impl Stats {
         self.failing.load(Relaxed)
     }
 
-    pub(super) fn begun(&self) {
+    pub(crate) fn begun(&self) {
         self.reconciles.fetch_add(1, Relaxed);
     }
 
@@ -68,7 +68,7 @@ impl Stats {
         }
     }
 
-    pub(super) fn depth(&self, waiting: usize, running: usize, failing: usize) {
+    pub(crate) fn depth(&self, waiting: usize, running: usize, failing: usize) {
         self.waiting.store(waiting, Relaxed);
         self.running.store(running, Relaxed);
         self.failing.store(failing, Relaxed);

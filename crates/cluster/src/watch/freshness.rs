@@ -28,7 +28,7 @@ struct Inner {
 }
 
 impl Freshness {
-    pub(super) fn new(name: String) -> Self {
+    pub(crate) fn new(name: String) -> Self {
         let inner = Inner {
             name,
             born: Instant::now(),

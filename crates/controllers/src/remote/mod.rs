@@ -155,6 +155,7 @@ impl Remotes {
             gpu_health,
             gpu_processes: GpuProcesses::unknown(),
             manager: RealizeConfig::MANAGER.to_owned(),
+            looks: ctx.metrics.looks(),
         };
         let look = look::Look {
             control: ctx.client.clone(),

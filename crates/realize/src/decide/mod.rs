@@ -45,12 +45,14 @@ pub struct Input<'a> {
 /// The one thing to do next. Each is safe to repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Create the Service; with these node ports, if it had some before.
+    /// Create the Service; meanwhile fetch the launch token and make its Secret, where the node has Secrets.
+    PrepareLaunch,
+    /// Create the Service anew, with the node ports it had.
     EnsureService {
         /// Node ports it had.
         node_ports: Vec<NodePort>,
     },
-    /// Fetch the launch token, make its Secret where the node has Secrets, create the Job.
+    /// Create the Job; what [`Step::PrepareLaunch`] fetched and made is fetched and made first, unless it was just now.
     CreateJob {
         /// Node ports of the Service.
         node_ports: Vec<NodePort>,

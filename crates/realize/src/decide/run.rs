@@ -44,10 +44,11 @@ fn launch(input: &Input<'_>, granted: bool) -> Decision {
     }
     if let Some(holder) = input.seen.held.first() {
         let message = format!("GPU {} is held by {}", holder.gpu.device_name(), holder.by);
-        return input.say(Waiting, Some(reason::GPU_BUSY), Some(message));
+        // What holds it tells when it ends, except a launch that comes to nothing.
+        return Decision { again: Some(SignedDuration::from_secs(30)), ..input.say(Waiting, Some(reason::GPU_BUSY), Some(message)) };
     }
     match &input.seen.service {
-        None => input.act(Step::EnsureService { node_ports: Vec::new() }),
+        None => input.act(Step::PrepareLaunch),
         Some(service) if service.deleting => input.say(Waiting, Some(reason::SERVICE_ENDING), None),
         Some(service) => match &service.node_ports {
             // The API server gives them with the creation; nothing else has to happen but our hearing of it.

@@ -72,6 +72,7 @@ fn decided(wanted: Wanted, prior: Option<&Workload>, seen: &Seen, now: i64) -> D
 /// The decision in one line: a step, or state and reason, or nothing to say.
 fn line(decision: &Decision) -> String {
     match (&decision.step, &decision.report) {
+        (Some(Step::PrepareLaunch), _) => "PrepareLaunch".into(),
         (Some(Step::EnsureService { node_ports }), _) => format!("EnsureService({})", node_ports.len()),
         (Some(Step::CreateJob { .. }), _) => "CreateJob".into(),
         (Some(Step::ConfirmGone), _) => "ConfirmGone".into(),
@@ -97,7 +98,7 @@ fn the_way_up() {
 
     let table: Vec<(&str, Wanted, Seen, i64, &str)> = vec![
         ("planned only", PENDING, none.clone(), 0, "silence"),
-        ("granted", GRANTED, none, 0, "EnsureService(0)"),
+        ("granted", GRANTED, none, 0, "PrepareLaunch"),
         ("its Service has no ports yet", GRANTED, portless, 0, "Waiting/-"),
         ("its Service has ports", GRANTED, with_service, 0, "CreateJob"),
         ("its GPU is held", GRANTED, held, 0, "Waiting/GpuBusy"),
@@ -312,6 +313,10 @@ proptest! {
                 prop_assert!(!launched && seen.job.is_none() && seen.pods.is_empty(), "a second Job");
                 prop_assert!(seen.held.is_empty() && seen.lost.is_empty(), "on a GPU that is not free");
                 prop_assert!(seen.service.is_some(), "before its Service");
+            }
+            Some(Step::PrepareLaunch) => {
+                prop_assert_eq!(wanted, Wanted::Run { granted: true, claimed: false });
+                prop_assert!(seen.service.is_none() && seen.held.is_empty() && seen.lost.is_empty(), "for a GPU that is not free");
             }
             Some(Step::EnsureService { .. }) => {
                 prop_assert!(matches!(wanted, Wanted::Run { .. }), "makes a Service for what should end");

@@ -125,6 +125,7 @@ impl Stage {
             deadlines: Deadlines { trouble: SignedDuration::from_millis(1500), ..Deadlines::default() },
             gpu_health: self.health.subscribe(),
             gpu_processes: GpuProcesses { counts: self.processes.subscribe(), look: Arc::clone(&self.looks) },
+            looks: cluster::metrics::Looks::default(),
             manager: RealizeConfig::MANAGER.to_owned(),
         });
         let stop = CancellationToken::new();

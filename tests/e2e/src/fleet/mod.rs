@@ -20,8 +20,11 @@ use kubelab::Lab;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// A running fleet.
 #[derive(Debug)]
@@ -182,6 +185,21 @@ impl Fleet {
     pub fn start(&self, program: &str) -> Result<()> {
         let how = self.facts.programs.get(program).with_context(|| format!("no program {program}"))?;
         programs::start(&self.dir, program, how)
+    }
+
+    /// What a program's admin listener shows under `/metrics`.
+    ///
+    /// # Errors
+    /// When it is not known or does not answer.
+    pub fn metrics(&self, program: &str) -> Result<String> {
+        let args = &self.facts.programs.get(program).with_context(|| format!("no program {program}"))?.args;
+        let at = args.iter().position(|arg| arg == "--admin-listen").and_then(|at| args.get(at + 1));
+        let mut stream = TcpStream::connect(at.with_context(|| format!("{program} has no --admin-listen"))?)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: fleet\r\nconnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
     }
 
     /// A program's log.

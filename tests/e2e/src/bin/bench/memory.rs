@@ -55,9 +55,10 @@ fn grow(fleet: &Fleet, servers: usize, chutes: usize) -> Result<()> {
         if ready > servers && known >= chutes { Ok(Some(())) } else { bail!("{ready} of {} ready, {known} of {chutes} known", servers + 1) }
     })?;
     std::thread::sleep(SETTLE);
-    println!("  {:10} {:>14} {:>14} {:>14}", "", "1 server", "the fleet", "at most");
-    for (program, before, now) in small.iter().zip(resident(fleet)?).map(|((program, before), (_, now))| (program, before, now)) {
-        println!("  {program:10} {:>10.1} MiB {:>10.1} MiB {:>10.1} MiB   (target: < 40 MiB)", before[0], now[0], now[1]);
+    println!("  {:10} {:>14} {:>14} {:>14} {:>14} {:>14}", "", "1 server", "the fleet", "of it its own", "of it text", "at most");
+    for ((program, before), (_, now)) in small.iter().zip(resident(fleet)?) {
+        let [all, own, text, most] = now.map(|mib| format!("{mib:>10.1} MiB"));
+        println!("  {program:10} {:>10.1} MiB {all} {own} {text} {most}   (target: the fleet < 40 MiB)", before[0]);
     }
     Ok(())
 }
@@ -118,12 +119,12 @@ fn column(fleet: &Fleet, kind: &str, path: &str) -> Result<Vec<String>> {
     Ok(text.split_whitespace().map(str::to_owned).collect())
 }
 
-/// Resident now and at most so far, in MiB, of each program.
-fn resident(fleet: &Fleet) -> Result<Vec<(&'static str, [f64; 2])>> {
+/// Resident in MiB, of each program: now (all, anonymous memory, pages of files), and at most so far.
+fn resident(fleet: &Fleet) -> Result<Vec<(&'static str, [f64; 4])>> {
     PROGRAMS.into_iter().map(|program| Ok((program, of(&fleet.dir, program)?))).collect()
 }
 
-fn of(dir: &Path, program: &str) -> Result<[f64; 2]> {
+fn of(dir: &Path, program: &str) -> Result<[f64; 4]> {
     let record: Value = serde_json::from_slice(&std::fs::read(dir.join("run").join(format!("{program}.json")))?)?;
     let status = std::fs::read_to_string(format!("/proc/{}/status", record["pid"]))?;
     let value = |key: &str| {
@@ -131,5 +132,5 @@ fn of(dir: &Path, program: &str) -> Result<[f64; 2]> {
         let kib: f64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
         anyhow::Ok(kib / 1024.0)
     };
-    Ok([value("VmRSS:")?, value("VmHWM:")?])
+    Ok([value("VmRSS:")?, value("RssAnon:")?, value("RssFile:")?, value("VmHWM:")?])
 }

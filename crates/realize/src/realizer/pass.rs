@@ -1,47 +1,29 @@
-//! The realizer of one server: its watches, and one pass over one deployment.
+//! One pass over one deployment: observe, decide, do, and again until nothing is to be done; then report.
 
+use super::{FRESH, Realizer};
 use crate::{
-    Orphan,
-    config::RealizeConfig,
     decide::{Input, Step, Wanted, decide},
-    execute::{Hands, Outcome},
-    memory::Memory,
-    neighbours::Neighbours,
-    observe::{Holder, Seen, SeenJob, SeenPod, SeenService, job_devices, pod_devices, prune_job, prune_pod},
-    orphans, report,
+    execute::{Outcome, Prepared},
+    observe::{Holder, Seen, SeenJob, SeenPod, SeenService, job_devices, pod_devices},
+    report,
 };
-use cluster::{
-    call::bounded,
-    controller::{self, Action, Options, Request, Stats, on_touch, on_wake},
-    watch::{Freshness, ObjectRef, WatchHandle, WatchOptions, source, source_pruned},
-};
+use cluster::controller::{Action, Request};
 use crd::{
     ChuteDeployment, annotations,
     chute_deployment::{ChuteDeploymentSpec, Phase, RunState, Workload, WorkloadState},
     gpu_server::GpuHealth,
 };
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::{
-        batch::v1::Job,
-        core::v1::{Namespace, Pod, Service},
-    },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
-use kube::{Api, ResourceExt as _, api::PostParams};
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::ResourceExt as _;
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::Mutex, time::Instant};
-use tokio_stream::wrappers::WatchStream;
-use tokio_util::sync::CancellationToken;
-use workload::{TokenDelivery, names};
+use tokio::time::Instant;
+use workload::names;
 
 /// Steps of one pass; more than any way through takes.
 const MOST_STEPS: usize = 12;
 /// A look at everything, though nothing changed.
 const RESYNC: Duration = Duration::from_secs(300);
-/// Older knowledge of the node is no ground for putting a pod on its GPUs.
-const FRESH: Duration = Duration::from_secs(300);
-const CONCURRENCY: usize = 8;
 
 /// Why a pass failed; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -54,142 +36,8 @@ pub(crate) enum PassError {
     Endless(Option<Step>),
 }
 
-/// Makes the deployments of one server real. Must be made inside a tokio runtime; watches begin at once.
-pub struct Realizer {
-    config: RealizeConfig,
-    hands: Hands,
-    deployments: WatchHandle<ChuteDeployment>,
-    jobs: WatchHandle<Job>,
-    pods: WatchHandle<Pod>,
-    services: WatchHandle<Service>,
-    neighbours: Neighbours,
-    reports: Api<ChuteDeployment>,
-    memory: Memory,
-    /// Held from the look at the GPUs to the creation of the Job: two launches never both find a GPU free.
-    launching: Mutex<()>,
-    options: Options,
-}
-
 impl Realizer {
-    /// Begins to watch.
-    #[must_use]
-    pub fn new(config: RealizeConfig) -> Arc<Self> {
-        let hands = Hands::new(&config);
-        let reports: Api<ChuteDeployment> = Api::namespaced(config.control.clone(), &crd::node_namespace(config.server.as_str()));
-        let ours = || WatchOptions::default().labels(names::CHUTES);
-        Arc::new(Self {
-            deployments: source(reports.clone(), WatchOptions::default()),
-            jobs: source_pruned(hands.jobs.clone(), ours(), prune_job),
-            pods: source_pruned(hands.pods.clone(), ours(), prune_pod),
-            services: source(hands.services.clone(), ours()),
-            neighbours: Neighbours::new(&config),
-            hands,
-            reports,
-            memory: Memory::default(),
-            launching: Mutex::new(()),
-            options: Options::new("realize", CONCURRENCY),
-            config,
-        })
-    }
-
-    /// Works until `shutdown`. Running chutes stay as they are.
-    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        let prepared = async {
-            self.prepare().await;
-            tokio::join!(self.jobs.ready(), self.pods.ready(), self.services.ready(), self.neighbours.begin(&self.config));
-        };
-        tokio::select! {
-            () = prepared => {}
-            () = shutdown.cancelled() => return,
-        }
-        let owner = |meta: &ObjectMeta, this: &Self| names::deployment_of(meta.labels.as_ref()).map(|id| this.key(&id));
-        let with_waiting = {
-            let this = Arc::clone(&self);
-            // Whatever happens to a pod or Job may free a GPU that somebody waits for.
-            move |meta: &ObjectMeta| {
-                let waiting = this.memory.waiting().into_iter().map(|id| this.key(&id));
-                waiting.chain(owner(meta, &this)).collect::<Vec<_>>()
-            }
-        };
-        let of_service = {
-            let this = Arc::clone(&self);
-            move |service: &Service| owner(&service.metadata, &this).into_iter().collect::<Vec<_>>()
-        };
-        let also = with_waiting.clone();
-        let whoever_waits = {
-            let this = Arc::clone(&self);
-            move |_: &Pod| this.memory.waiting().into_iter().map(|id| this.key(&id)).collect::<Vec<_>>()
-        };
-        let mut triggers = vec![
-            on_touch(&self.jobs, move |job: &Job| also(&job.metadata)),
-            on_touch(&self.pods, move |pod: &Pod| with_waiting(&pod.metadata)),
-            on_touch(&self.services, of_service),
-            on_wake(WatchStream::from_changes(self.config.gpu_health.clone())),
-            on_wake(WatchStream::from_changes(self.config.gpu_processes.counts.clone())),
-        ];
-        triggers.extend(self.neighbours.watch().map(|pods| on_touch(pods, whoever_waits)));
-        let this = Arc::clone(&self);
-        let pass = move |request| {
-            let this = Arc::clone(&this);
-            async move { this.pass(request).await }
-        };
-        controller::run(self.options.clone(), self.deployments.clone(), triggers, pass, shutdown).await;
-    }
-
-    /// What stands on the node without a ChuteDeployment; nothing at all while any of the four watches is too old to tell.
-    #[must_use]
-    pub fn list_orphans(&self) -> Option<Vec<Orphan>> {
-        let fresh = self.freshness().iter().all(|freshness| freshness.within(FRESH));
-        // A deployment that cannot be decoded would look like none.
-        let whole = self.deployments.undecodable().is_empty();
-        (fresh && whole).then(|| orphans::find(&self.deployments.all(), &self.jobs.all(), &self.services.all(), &self.pods.all()))
-    }
-
-    /// How old the knowledge is: of deployments, Jobs, pods and Services.
-    #[must_use]
-    pub fn freshness(&self) -> [Freshness; 4] {
-        [self.deployments.freshness.clone(), self.jobs.freshness.clone(), self.pods.freshness.clone(), self.services.freshness.clone()]
-    }
-
-    /// Counters for metrics.
-    #[must_use]
-    pub fn stats(&self) -> Arc<Stats> {
-        Arc::clone(&self.options.stats)
-    }
-
-    fn key(&self, id: &protocol::ids::DeploymentId) -> ObjectRef<ChuteDeployment> {
-        ObjectRef::new(&crd::chute_deployment::resource_name(id)).within(&crd::node_namespace(self.config.server.as_str()))
-    }
-
-    /// Makes the namespace of the workloads, on a cluster of the server's own where we may.
-    async fn prepare(&self) {
-        if self.config.profile.token != TokenDelivery::Copied {
-            return;
-        }
-        let api: Api<Namespace> = Api::all(self.config.node.clone());
-        let name = &self.config.profile.namespace;
-        loop {
-            let made: cluster::Result<()> = async {
-                if cluster::call::get_opt(&api, name).await?.is_none() {
-                    let namespace =
-                        Namespace { metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() }, ..Namespace::default() };
-                    bounded(&format!("creating Namespace {name}"), api.create(&PostParams::default(), &namespace)).await?;
-                }
-                Ok(())
-            }
-            .await;
-            match made {
-                Ok(()) => return,
-                Err(error) if error.is_already_exists() => return,
-                // Who may not read namespaces was given one that exists.
-                Err(error) if error.is_forbidden() => return,
-                Err(error) => tracing::warn!(%error, "the node cluster cannot be prepared yet"),
-            }
-            tokio::time::sleep(cluster::backoff::jittered(Duration::from_secs(5))).await;
-        }
-    }
-
-    async fn pass(&self, request: Request<ChuteDeployment>) -> Result<Action, PassError> {
+    pub(super) async fn pass(&self, request: Request<ChuteDeployment>) -> Result<Action, PassError> {
         let Some(deployment) = request.object else {
             if let Ok(id) = request.key.name.parse() {
                 self.memory.forget(&id);
@@ -206,7 +54,7 @@ impl Realizer {
         let wanted = wanted(&deployment);
         let prior = self.memory.prior(&spec.deployment_id, reported);
         let mut seen = self.observe(spec);
-        let mut step = None;
+        let (mut step, mut prepared) = (None, None);
         for _ in 0..MOST_STEPS {
             let input = Input {
                 wanted,
@@ -226,7 +74,7 @@ impl Realizer {
             };
             tracing::info!(deployment = request.key.name, step = ?next, "realizing");
             step = Some(next.clone());
-            match self.execute(&deployment, next, &mut seen).await? {
+            match self.execute(&deployment, next, &mut seen, &mut prepared).await? {
                 Outcome::Done => {}
                 Outcome::Refused { reason, message } => {
                     let report = self.outcome(&prior, &seen, WorkloadState::Failed, &reason, &message);
@@ -243,25 +91,54 @@ impl Realizer {
         Err(PassError::Endless(step))
     }
 
-    async fn execute(&self, deployment: &ChuteDeployment, step: Step, seen: &mut Seen) -> Result<Outcome, PassError> {
-        let spec = &deployment.spec;
-        let launching = matches!(step, Step::CreateJob { .. });
-        let _alone = if launching { Some(self.launching.lock().await) } else { None };
-        if launching {
-            let age = self.pods.freshness.age().max(self.jobs.freshness.age()).max(self.neighbours.age());
-            if age > FRESH {
-                return Err(PassError::Blind(age));
-            }
-            seen.held = self.held(spec);
-            if !seen.held.is_empty() {
-                return Ok(Outcome::Done);
-            }
+    async fn execute(
+        &self,
+        deployment: &ChuteDeployment,
+        step: Step,
+        seen: &mut Seen,
+        prepared: &mut Option<Prepared>,
+    ) -> Result<Outcome, PassError> {
+        let id = &deployment.spec.deployment_id;
+        if matches!(step, Step::CreateJob { .. }) {
+            return self.launch(deployment, step, seen, prepared).await;
         }
-        let outcome = self.hands.execute(&self.config, deployment, step, seen).await?;
-        match &seen.job {
-            Some(job) if launching => self.memory.made(&spec.deployment_id, job.clone(), spec.gpus.clone()),
-            None if seen.confirmed_gone => self.memory.unmade(&spec.deployment_id),
-            _ => {}
+        let outcome = self.hands.execute(&self.config, deployment, step, seen, prepared).await?;
+        if seen.job.is_none() && seen.confirmed_gone {
+            self.memory.give_back(id);
+        }
+        Ok(outcome)
+    }
+
+    /// Takes the GPUs, then creates the Job.
+    async fn launch(
+        &self,
+        deployment: &ChuteDeployment,
+        step: Step,
+        seen: &mut Seen,
+        prepared: &mut Option<Prepared>,
+    ) -> Result<Outcome, PassError> {
+        let spec = &deployment.spec;
+        let id = &spec.deployment_id;
+        let age = self.pods.freshness.age().max(self.jobs.freshness.age()).max(self.neighbours.age());
+        if age > FRESH {
+            return Err(PassError::Blind(age));
+        }
+        seen.held = self.memory.take(id, &spec.gpus);
+        if !seen.held.is_empty() {
+            return Ok(Outcome::Done);
+        }
+        // Looked at after the taking: what another took is either still taken or shown by now.
+        seen.held = self.shown(spec);
+        if !seen.held.is_empty() {
+            self.memory.give_back(id);
+            return Ok(Outcome::Done);
+        }
+        // After an error the Job may stand all the same: the GPUs stay taken until the next pass knows.
+        let outcome = self.hands.execute(&self.config, deployment, step, seen, prepared).await?;
+        match (&seen.job, &outcome) {
+            (Some(job), _) => self.memory.made(id, job.clone(), &spec.gpus),
+            (None, Outcome::Refused { .. } | Outcome::Later { .. }) => self.memory.give_back(id),
+            (None, Outcome::Done) => {}
         }
         Ok(outcome)
     }
@@ -290,9 +167,17 @@ impl Realizer {
         seen
     }
 
-    /// Who else holds GPUs of this deployment: living pods, unfinished Jobs, Jobs just made that no cache shows yet, and whoever
+    /// Who else holds GPUs of this deployment: living pods, unfinished Jobs, Jobs being made that no cache shows yet, and whoever
     /// else is at work on the server.
     fn held(&self, spec: &ChuteDeploymentSpec) -> Vec<Holder> {
+        // In this order: what is no longer taken because a cache shows it is shown.
+        let mut held = self.memory.held(&spec.deployment_id, &spec.gpus);
+        held.extend(self.shown(spec));
+        held
+    }
+
+    /// As [`Realizer::held`], without the Jobs that no cache shows yet.
+    fn shown(&self, spec: &ChuteDeploymentSpec) -> Vec<Holder> {
         let me = &spec.deployment_id;
         let other = |meta: &ObjectMeta| names::deployment_of(meta.labels.as_ref()).as_ref() != Some(me);
         let pods = self.pods.all().into_iter().filter(|pod| other(&pod.metadata)).map(|pod| (pod.name_any(), pod_devices(&pod)));
@@ -302,7 +187,7 @@ impl Realizer {
             held.map(move |gpu| Holder { gpu: gpu.clone(), by: by.clone() })
         });
         let others = self.neighbours.holders(&spec.gpus).into_iter().chain(self.config.gpu_processes.holders(&spec.gpus));
-        seen.chain(self.memory.held(me, &spec.gpus)).chain(others).collect()
+        seen.chain(others).collect()
     }
 
     fn outcome(&self, prior: &Option<Workload>, seen: &Seen, state: WorkloadState, reason: &str, message: &str) -> Workload {
