@@ -64,6 +64,7 @@ impl Api {
         body["apiVersion"] = json!("v1");
         body["kind"] = json!("ConfigMap");
         body["metadata"] = json!({"name": name, "namespace": "ns", "uid": format!("uid-{name}"), "resourceVersion": version.to_string(),
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "kept": "yes"},
             "managedFields": [{"manager": "somebody", "operation": "Update"}]});
         state.objects.insert(name.to_owned(), body.clone());
         state.history.push((version, json!({"type": kind, "object": body})));

@@ -77,7 +77,8 @@ impl Hands {
         match step {
             Step::PrepareLaunch => {
                 // Neither needs the other. Both end before either's error is told: nothing is cut short halfway.
-                let (service, token) = tokio::join!(self.ensure_service(config, spec, &[], seen), self.prepare(config, deployment, prepared));
+                let (service, token) =
+                    tokio::join!(self.ensure_service(config, spec, &[], seen), self.prepare(config, deployment, prepared));
                 match service? {
                     Outcome::Done => token,
                     stopped => Ok(stopped),

@@ -143,7 +143,8 @@ impl Drop for EndOnDrop {
     }
 }
 
-/// Starts a watch. Must be called inside a tokio runtime. Managed fields are dropped from every object.
+/// Starts a watch. Must be called inside a tokio runtime. Managed fields and what kubectl keeps of its last
+/// input are dropped from every object.
 #[must_use]
 pub fn source<K: Watched>(api: Api<K>, options: WatchOptions) -> WatchHandle<K> {
     source_pruned(api, options, |_| {})

@@ -16,7 +16,10 @@ use kube::{
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-const PAGE: u32 = 500;
+/// Few enough that a page before it is trimmed, with managed fields several times as large as the objects, takes little memory.
+const PAGE: u32 = 100;
+/// What `kubectl apply` keeps of its last input: the whole object once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// The API server ends a watch after [`TIMEOUT_S`]; a connection silent for so much longer is dead.
 const IDLE_LIMIT: Duration = Duration::from_secs(TIMEOUT_S as u64 + 5);
 /// A watch that ends sooner did not end by its time limit; beginning anew at once could go in circles.
@@ -113,7 +116,12 @@ impl<K: Watched> Watch<K> {
         let version = loop {
             let request = self.request.list(&params).map_err(|e| Error::Config(format!("{what}: {e}")))?;
             let page: ObjectList<DeserializeGuard<K>> = bounded_by(LIST_LIMIT, &what, self.client.request(request)).await?;
-            found.extend(page.items);
+            found.extend(page.items.into_iter().map(|mut object| {
+                if let Ok(object) = &mut object.0 {
+                    self.trim(object);
+                }
+                object
+            }));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params.continue_token = Some(token),
                 None => break page.metadata.resource_version.filter(|version| !version.is_empty()),
@@ -193,8 +201,7 @@ impl<K: Watched> Watch<K> {
     fn decode(&self, object: DeserializeGuard<K>) -> Result<K, Option<Arc<K>>> {
         match object.0 {
             Ok(mut object) => {
-                object.meta_mut().managed_fields = None;
-                (self.prune)(&mut object);
+                self.trim(&mut object);
                 Ok(object)
             }
             Err(invalid) => {
@@ -210,10 +217,20 @@ impl<K: Watched> Watch<K> {
         }
     }
 
+    /// Takes away what nobody reads.
+    fn trim(&self, object: &mut K) {
+        let meta = object.meta_mut();
+        meta.managed_fields = None;
+        if let Some(annotations) = &mut meta.annotations {
+            annotations.remove(LAST_APPLIED);
+        }
+        (self.prune)(object);
+    }
+
     fn gone(&mut self, object: DeserializeGuard<K>) {
         match object.0 {
             Ok(mut object) => {
-                object.meta_mut().managed_fields = None;
+                self.trim(&mut object);
                 self.cache.deleted(&mut self.writer, object);
             }
             Err(invalid) => {

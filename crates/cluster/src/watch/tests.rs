@@ -30,7 +30,9 @@ async fn the_store_follows_the_api_server_and_subscribers_are_told() {
     let watch = watch(&fake);
     watch.ready().await;
     assert_eq!(watch.all().len(), 3, "all pages were read");
-    assert!(watch.get("ns", "a").unwrap().metadata.managed_fields.is_none());
+    let kept = watch.get("ns", "a").unwrap().metadata.clone();
+    assert!(kept.managed_fields.is_none());
+    assert_eq!(kept.annotations.unwrap().into_keys().collect::<Vec<_>>(), ["kept"]);
 
     let mut touches = watch.subscribe();
     let mut first: Vec<String> = vec![next(&mut touches).await, next(&mut touches).await, next(&mut touches).await];
