@@ -25,6 +25,9 @@ struct Args {
     /// Chutes on offer while memory is measured.
     #[arg(long, default_value_t = 500)]
     chutes: usize,
+    /// Deployments under way while memory is measured; nobody plays the pods of servers without an agent.
+    #[arg(long, default_value_t = 200)]
+    deployments: usize,
 }
 
 fn main() -> ExitCode {
@@ -42,7 +45,7 @@ fn run(args: &Args) -> Result<()> {
         launches::measure(&args.dir, args.launches)?;
     }
     if args.servers > 0 {
-        memory::measure(&args.dir, args.servers, args.chutes)?;
+        memory::measure(&args.dir, args.servers, args.chutes, args.deployments)?;
     }
     Ok(())
 }

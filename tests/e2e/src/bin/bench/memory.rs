@@ -1,8 +1,9 @@
 //! Resident memory of each program in a large fleet.
 //!
 //! One server is real as far as our programs can tell. The others are GpuServers whose inventory and heartbeat are written here in
-//! place of their agents; the operator provisions, advertises and proves them like any other. The policy is `Shadow`: every plan is
-//! made over the whole fleet and nothing is launched where no agent would launch it.
+//! place of their agents; the operator provisions, advertises and proves them like any other. Then launches are granted until there are
+//! as many deployments as asked for; where there is no agent they wait for one. After that the policy is `Shadow`: every plan is made
+//! over the whole fleet, and nothing more is launched.
 
 use anyhow::{Context as _, Result, bail};
 use e2e::fleet::{Fleet, FleetOptions};
@@ -18,19 +19,18 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const SETTLE: Duration = Duration::from_secs(60);
 const PROGRAMS: [&str; 3] = ["operator", "miner-api", "agent"];
 
-pub(crate) fn measure(dir: &Path, servers: usize, chutes: usize) -> Result<()> {
-    println!("\nMemory: {servers} servers of 8 GPUs beside the one with an agent, {chutes} chutes, default intervals");
+pub(crate) fn measure(dir: &Path, servers: usize, chutes: usize, deployments: usize) -> Result<()> {
+    println!(
+        "\nMemory: {servers} servers of 8 GPUs beside the one with an agent, {chutes} chutes, {deployments} deployments, default intervals"
+    );
     let options = FleetOptions { real: false, chutes: false, verify_seconds: 0.5, ..FleetOptions::new(dir) };
-    let outcome = Fleet::up(&options, &mut |_| ()).and_then(|fleet| grow(&fleet, servers, chutes));
+    let outcome = Fleet::up(&options, &mut |_| ()).and_then(|fleet| grow(&fleet, servers, chutes, deployments));
     let down = Fleet::down(dir);
     outcome.and(down)
 }
 
-fn grow(fleet: &Fleet, servers: usize, chutes: usize) -> Result<()> {
-    fleet.control.apply(&json!({
-        "apiVersion": "gepetto.fleet/v1alpha1", "kind": "GepettoPolicy",
-        "metadata": { "name": "default", "namespace": "chutes" }, "spec": { "mode": "Shadow" },
-    }))?;
+fn grow(fleet: &Fleet, servers: usize, chutes: usize, deployments: usize) -> Result<()> {
+    policy(fleet, &json!({ "mode": "Shadow" }))?;
     fleet.add_server()?;
     let small = resident(fleet)?;
     let validator = fleet.validator()?;
@@ -54,12 +54,25 @@ fn grow(fleet: &Fleet, servers: usize, chutes: usize) -> Result<()> {
         let known = column(fleet, "chutes.gepetto.fleet", "{.items[*].metadata.name}")?.len();
         if ready > servers && known >= chutes { Ok(Some(())) } else { bail!("{ready} of {} ready, {known} of {chutes} known", servers + 1) }
     })?;
+    policy(fleet, &json!({ "mode": "Active", "limits": { "launchesPerPlan": 50, "launchesInFlight": 10000 } }))?;
+    wait::until("the deployments", PATIENCE, || {
+        let granted = fleet.deployed()?.iter().filter(|d| d.phase != "Pending").count();
+        if granted >= deployments { Ok(Some(())) } else { bail!("{granted} of {deployments}") }
+    })?;
+    policy(fleet, &json!({ "mode": "Shadow" }))?;
     std::thread::sleep(SETTLE);
     println!("  {:10} {:>14} {:>14} {:>14} {:>14} {:>14}", "", "1 server", "the fleet", "of it its own", "of it text", "at most");
     for ((program, before), (_, now)) in small.iter().zip(resident(fleet)?) {
         let [all, own, text, most] = now.map(|mib| format!("{mib:>10.1} MiB"));
         println!("  {program:10} {:>10.1} MiB {all} {own} {text} {most}   (target: the fleet < 40 MiB)", before[0]);
     }
+    Ok(())
+}
+
+fn policy(fleet: &Fleet, spec: &Value) -> Result<()> {
+    fleet.control.apply(&json!({
+        "apiVersion": "gepetto.fleet/v1alpha1", "kind": "GepettoPolicy", "metadata": { "name": "default", "namespace": "chutes" }, "spec": spec,
+    }))?;
     Ok(())
 }
 
