@@ -142,7 +142,7 @@ fn a_chute_that_comes_back_is_listed_again_and_an_unchanged_one_is_not_written()
 
 /// Which of the listed chutes are asked about after the last of these lists. Each list: when it came, and what it has, all of it.
 fn asked_after(known_ids: &[&str], lists: &[(i64, &[&str])]) -> Vec<String> {
-    let mut shelf = Shelf::default();
+    let mut shelf = shelf();
     let chutes: Vec<_> = known_ids.iter().map(|id| known(spec(id, "v1"))).collect();
     let mut plan = Plan::default();
     for (at, ids) in lists {
@@ -180,7 +180,7 @@ fn that_many_chutes_went_at_once_takes_ten_minutes_of_empty_lists() {
 
 #[test]
 fn what_was_lacked_once_is_looked_at_again_soon() {
-    let mut shelf = Shelf::default();
+    let mut shelf = shelf();
     let chutes = [known(spec("c", "v1"))];
     for (at, again) in [(0, true), (5, true), (20, false), (80, false)] {
         let seen = Seen { specs: &[spec("other", "v1")], listed_anyway: &BTreeSet::new(), complete: true, empty: false };
