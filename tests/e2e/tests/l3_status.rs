@@ -29,7 +29,6 @@ fn await_said(fleet: &Fleet, subject: &str, words: &[&str]) {
 
 fn await_silence(fleet: &Fleet, subject: &str) {
     wait::until(&format!("status to say nothing of {subject}"), PATIENCE, || {
-        fleet.supervise("operator")?;
         let said = said_of(fleet, subject)?;
         if said.is_empty() { Ok(Some(())) } else { anyhow::bail!("it says {said:?}") }
     })
