@@ -53,7 +53,7 @@ plan() { # demo|test
     if ls "$GEPETTO_CACHE_DIR"/kubelab/*/kubelab-k8s >/dev/null 2>&1; then echo "            Kubernetes is built already"
     else echo "            Kubernetes 1.35 and kwok from their Go modules (about 5 minutes, 4 GB)"; fi
     if [ "$1" = demo ]; then echo "  run       a whole fleet: about 1 minute, 2.5 GB of memory, 1 GB of disk under .demo"
-    else echo "  run       the tests: about 15 minutes, up to 4 GB of memory"; fi
+    else echo "  run       the tests: about 30 minutes, up to 4 GB of memory"; fi
     echo "  cache in  $GEPETTO_CACHE_DIR"
 }
 

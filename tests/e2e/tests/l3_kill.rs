@@ -23,8 +23,10 @@ use testkit::faults::{Action, Matcher, Method, Rule, Seen, Then, moments, seed};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Kills during a launch, and as many during the stop after it. Each may cost a launch token, and a deployment is given four.
 const KILLS: usize = 3;
-/// Lives after which a hunt is over, whatever is left: chance decides which writes melt into one.
+/// Lives after which a hunt is over, whatever is left.
 const MOST_LIVES: usize = 60;
+/// Lives in a row in which nothing was struck, after which what is left is too rare to wait for.
+const IN_VAIN: usize = 4;
 /// What each new leader writes first.
 const EPOCH: &str = "update leader_epoch";
 /// Chutes that run all the while.
@@ -195,8 +197,11 @@ impl<'a> Walk<'a> {
             assert!(seen.iter().any(|(kind, _)| kind.to_string().contains(needed)), "no {needed} among {seen:#?}");
         }
         let (kills, most) = if thorough() { (1, 4 * MOST_LIVES) } else { (KILLS, MOST_LIVES) };
-        while !self.hunt.left().is_empty() && self.lives < most {
+        let mut in_vain = 0;
+        while !self.hunt.left().is_empty() && self.lives < most && in_vain < IN_VAIN {
+            let before = self.hunt.struck();
             self.life(kills);
+            in_vain = if self.hunt.struck() > before { 0 } else { in_vain + 1 };
         }
         for (kind, count) in self.hunt.kinds() {
             println!("  {count:4} x {kind}");
