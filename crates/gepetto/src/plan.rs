@@ -18,7 +18,7 @@ pub struct Plan {
     /// Chutes that can go nowhere at all, and why.
     pub blocked_chutes: BTreeMap<ChuteId, Reason>,
     /// Why a chute that is not blocked does not go (once more) to a server that is not blocked.
-    pub rejected: BTreeMap<(ChuteId, ServerName), Reason>,
+    pub rejected: BTreeMap<ChuteId, BTreeMap<ServerName, Reason>>,
 }
 
 /// One thing to do.
@@ -90,7 +90,7 @@ impl Plan {
         self.blocked_servers
             .get(server)
             .or_else(|| self.blocked_chutes.get(chute))
-            .or_else(|| self.rejected.get(&(chute.clone(), server.clone())))
+            .or_else(|| self.rejected.get(chute)?.get(server))
             .copied()
     }
 
@@ -98,7 +98,7 @@ impl Plan {
     #[must_use]
     pub fn why_nowhere(&self, chute: &ChuteId) -> Option<Reason> {
         let own = self.blocked_chutes.get(chute).copied();
-        let pairs = || self.rejected.iter().filter(|((c, _), _)| c == chute).map(|(_, reason)| *reason).max();
+        let pairs = || self.rejected.get(chute)?.values().copied().max();
         own.or_else(pairs).or_else(|| self.blocked_servers.values().copied().max())
     }
 

@@ -193,14 +193,15 @@ impl<'a> Fleet<'a> {
     fn explained(self) -> Plan {
         let mut plan = Plan::default();
         for chute in self.chutes.values().filter(|chute| !self.blocked_chutes.contains_key(&chute.id)) {
-            for name in self.free.keys() {
+            let reasons = self.free.keys().map(|name| {
                 let server = self.servers[name];
                 let reason = self.objection(chute, server).or_else(|| self.obstacle(chute, server)).unwrap_or(Reason::Outbid);
-                plan.rejected.insert((chute.id.clone(), (*name).clone()), reason);
-            }
+                ((*name).clone(), reason)
+            });
+            plan.rejected.insert(chute.id.clone(), reasons.collect());
         }
         let mut nearest: BTreeMap<&ServerName, Reason> = BTreeMap::new();
-        for ((_, server), reason) in &plan.rejected {
+        for (server, reason) in plan.rejected.values().flatten() {
             let known = nearest.entry(server).or_insert(*reason);
             *known = (*known).max(*reason);
         }

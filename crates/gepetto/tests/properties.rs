@@ -302,6 +302,6 @@ proptest! {
             ..Policy::default()
         };
         let plan: Plan = plan(&snapshot, &open);
-        prop_assert!(plan.rejected.values().all(|reason| *reason != Reason::Outbid && *reason != Reason::LimitReached));
+        prop_assert!(plan.rejected.values().flat_map(BTreeMap::values).all(|reason| *reason != Reason::Outbid && *reason != Reason::LimitReached));
     }
 }

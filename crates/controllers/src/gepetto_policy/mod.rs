@@ -97,7 +97,9 @@ fn merge(all: &mut Plan, plan: Plan) {
     all.idle.extend(plan.idle);
     all.blocked_servers.extend(plan.blocked_servers);
     all.blocked_chutes.extend(plan.blocked_chutes);
-    all.rejected.extend(plan.rejected);
+    for (chute, reasons) in plan.rejected {
+        all.rejected.entry(chute).or_default().extend(reasons);
+    }
 }
 
 /// Tells the other controllers, if there is anything new for a status.

@@ -2,7 +2,7 @@
 
 use super::IdError;
 
-/// Gives a `struct X(String)` with a `fn check(&str) -> Result<String, IdError>` everything an identifier needs.
+/// Gives a struct of a text with a `fn check(&str) -> Result<String, IdError>` everything an identifier needs.
 macro_rules! id_traits {
     ($name:ident, $pattern:expr) => {
         impl $name {
@@ -17,7 +17,7 @@ macro_rules! id_traits {
         impl std::str::FromStr for $name {
             type Err = $crate::ids::IdError;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::check(text).map(Self)
+                Self::check(text).map(|text| Self(text.into()))
             }
         }
         impl TryFrom<String> for $name {
@@ -34,7 +34,7 @@ macro_rules! id_traits {
         }
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.as_str().to_owned()
             }
         }
         impl std::fmt::Display for $name {
@@ -54,12 +54,12 @@ macro_rules! id_traits {
         }
         impl PartialEq<str> for $name {
             fn eq(&self, other: &str) -> bool {
-                self.0 == other
+                self.as_str() == other
             }
         }
         impl PartialEq<&str> for $name {
             fn eq(&self, other: &&str) -> bool {
-                self.0 == *other
+                self.as_str() == *other
             }
         }
         #[cfg(feature = "schema")]
@@ -77,12 +77,19 @@ macro_rules! id_traits {
     };
 }
 
+/// An identifier whose clones share one text: a plan names each chute and server thousands of times.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $pattern:expr, $check:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
         #[serde(try_from = "String")]
-        pub struct $name(String);
+        pub struct $name(std::sync::Arc<str>);
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
 
         impl $name {
             fn check(text: &str) -> Result<String, IdError> {
@@ -151,7 +158,7 @@ id!(/// The name of a server here: a DNS label of at most 50 characters, so that
 
 impl From<uuid::Uuid> for DeploymentId {
     fn from(uuid: uuid::Uuid) -> Self {
-        Self(uuid.hyphenated().to_string())
+        Self(uuid.hyphenated().to_string().into())
     }
 }
 
