@@ -116,9 +116,9 @@ async fn keep(app: &App, created: &GpuServer, kubeconfig: &str) -> Result<(), Ap
     if let Err(undo) = app.fleet.delete_server(created, false).await {
         tracing::warn!(server = name, error = %undo, "a server without its kubeconfig could not be taken back");
         if let serde_json::Value::String(detail) = &mut answer.detail {
-            detail.push_str("; the server stays without its kubeconfig: remove it with chutes-miner delete-node --name ");
-            detail.push_str(name);
-            detail.push_str(", then add it again");
+            detail.push_str(&format!(
+                "; the server stays without its kubeconfig: remove it with chutes-miner delete-node --name {name}, then add it again"
+            ));
         }
     }
     Err(answer)

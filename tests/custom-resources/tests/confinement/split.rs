@@ -33,7 +33,7 @@ pub(crate) fn deployment_status() -> Value {
 pub(crate) fn server_status() -> Value {
     json!({
         "reported": { "nodeUid": "uid", "gpus": [] }, "phase": "Ready", "serverId": "uid", "busy": "0/8", "health": "8/8 ok", "whyIdle": "NoChuteFits",
-        "seenBy": "agent", "proof": { "gpus": ["5f7b1c2d3e4f40518263748596a7b8c9"], "verifiedAt": "2026-01-01T00:00:00Z" },
+        "seenBy": "agent", "nodeKey": "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY", "proof": { "gpus": ["5f7b1c2d3e4f40518263748596a7b8c9"], "verifiedAt": "2026-01-01T00:00:00Z" },
         "conditions": conditions("Verified"), "observedGeneration": 1,
     })
 }
@@ -45,6 +45,7 @@ fn other(field: &str, value: &Value) -> Value {
         ("conditions", _) => conditions("Forged"),
         ("reached", _) => json!([{ "phase": "Active", "at": "2026-01-01T00:00:00Z" }]),
         ("proof", _) => json!({ "gpus": [], "verifiedAt": "2026-01-01T00:00:00Z" }),
+        ("nodeKey", _) => json!("5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"),
         (_, Value::Number(_)) => json!(99),
         _ => json!("forged"),
     }
