@@ -49,11 +49,11 @@ plan() { # demo|test
     echo "  install   ${absent:-no Debian package (all are there)}"
     [ -z "$go$rust" ] || echo "            ${rust:+$rust  }$go"
     if [ -d "$CARGO_TARGET_DIR/debug" ]; then echo "  build     what changed since the last build"
-    else echo "  build     our programs (about 10 minutes on 2 cores, 8 GB of disk)"; fi
+    else echo "  build     our programs (about 5 minutes on 2 cores, 4 GB of disk)"; fi
     if ls "$GEPETTO_CACHE_DIR"/kubelab/*/kubelab-k8s >/dev/null 2>&1; then echo "            Kubernetes is built already"
-    else echo "            Kubernetes 1.35 and kwok from their Go modules (about 5 minutes, 4 GB)"; fi
+    else echo "            Kubernetes 1.35 and kwok from their Go modules (about 8 minutes, 5 GB)"; fi
     if [ "$1" = demo ]; then echo "  run       a whole fleet: about 1 minute, 2.5 GB of memory, 1 GB of disk under .demo"
-    else echo "  run       the tests: about 30 minutes, up to 4 GB of memory"; fi
+    else echo "  run       the tests: about 35 minutes, up to 4 GB of memory"; fi
     echo "  cache in  $GEPETTO_CACHE_DIR"
 }
 
