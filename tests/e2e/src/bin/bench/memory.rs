@@ -35,7 +35,8 @@ fn grow(fleet: &Fleet, servers: usize, chutes: usize, deployments: usize) -> Res
     let small = resident(fleet)?;
     let validator = fleet.validator()?;
     for n in 0..chutes {
-        let gpu_count = [1, 1, 2, 4, 8][n % 5];
+        // At most 4 of 8: the fleet has room for two deployments a server.
+        let gpu_count = [1, 1, 2, 4][n % 4];
         let selector = Selector { gpu_count, min_vram_gb_per_gpu: 80, include: Some(vec!["h100_sxm".to_owned()]), ..Selector::default() };
         let name = format!("chute-{n}");
         validator.offer(&ChuteSpec { name, chutes_version: "0.4.2".to_owned(), selector, ..ChuteSpec::default() })?;
