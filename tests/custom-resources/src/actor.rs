@@ -4,6 +4,7 @@ use cluster::client::{ClientSource, connect};
 use kube::client::Body;
 use kubelab::Lab;
 use serde_json::Value;
+use std::time::Duration;
 
 /// An administrator, or the holder of a token.
 #[derive(Clone)]
@@ -50,11 +51,20 @@ impl Actor {
         Self(connect(ClientSource::Token { url: lab.api_url.clone(), ca_pem: lab.ca_pem.clone(), token }).await.unwrap())
     }
 
-    /// Any request; `kind` is the content type of the body.
+    /// Any request; `kind` is the content type of the body. Just after its definition is installed the API server answers 429 for
+    /// a resource of ours: that says nothing about who asked, and is asked again.
     pub async fn request(&self, method: &str, path: &str, kind: &str, body: Option<&Value>) -> Answer {
         let bytes = body.map(Value::to_string).unwrap_or_default().into_bytes();
-        let request = http::Request::builder().method(method).uri(path).header("content-type", kind).body(Body::from(bytes)).unwrap();
-        self.send(request).await
+        for _ in 0..100 {
+            let body = Body::from(bytes.clone());
+            let request = http::Request::builder().method(method).uri(path).header("content-type", kind).body(body).unwrap();
+            let answer = self.send(request).await;
+            if answer.code != 429 {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("{method} {path}: 429 for 20 s")
     }
 
     async fn send(&self, request: http::Request<Body>) -> Answer {
