@@ -67,15 +67,6 @@ impl ValidatorError {
         }
     }
 
-    /// Whether the same call may well succeed later, without anybody changing anything.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => *status >= 500 || matches!(status, 408 | 423 | 425 | 429),
-            Self::Transport { .. } => true,
-            Self::Nonsense { .. } | Self::Refused { .. } => false,
-        }
-    }
-
     pub(crate) fn transport(call: &'static str, error: reqwest::Error) -> Self {
         let maybe_done = !(error.is_connect() || error.is_builder());
         Self::Transport { call, reason: root_words(error), maybe_done }
