@@ -9,11 +9,12 @@ use crd::conditions::State;
 use crd::gpu_server::{Attestation, Proof, condition};
 use gepetto::snapshot::Source;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use protocol::dto::Verification;
 use protocol::ids::{GpuUuid, ServerId, ServerName};
 use serde_json::{Value, json};
-use store::SagaStep;
+use store::{SagaStep, StepState};
 use validator::{ValidatorClient, ValidatorError};
 
 use super::advertised::{self, Unlisted, Unproven};
@@ -41,11 +42,16 @@ pub(super) async fn prove(ctx: &Context, server: &GpuServer, name: &ServerName, 
     let reported = draft.status.reported.clone().unwrap_or_default();
     let Some(id) = reported.node_uid.as_deref().and_then(|uid| uid.parse::<ServerId>().ok()) else { return Ok(()) };
     let gpus: Vec<GpuUuid> = inventory::present(server, &draft.status).into_iter().map(|gpu| gpu.uuid.clone()).collect();
-    let missing: Vec<GpuUuid> = gpus.iter().filter(|gpu| !view.nodes.contains_key(*gpu)).cloned().collect();
     let saga = Saga { ctx, client: &client, server, name, id };
+    let since = saga.unadvertised(draft).await?;
+    let missing: Vec<GpuUuid> = gpus.iter().filter(|gpu| view.node_since(gpu, since).is_none()).cloned().collect();
     if missing.is_empty() {
         draft.note(condition::ADVERTISED, State::True, "Listed", "");
         saga.listed(&view, &gpus, draft).await
+    } else if view.nodes_heard() <= Some(since) && missing.iter().any(|gpu| view.nodes.contains_key(gpu)) {
+        // What the list said before is no news, and the next one comes soon.
+        waits(draft, "WaitingForList", "waiting for a list of GPUs from after they were last de-registered");
+        Ok(())
     } else {
         saga.unlisted(&view, &gpus, &missing, draft).await
     }
@@ -72,6 +78,19 @@ impl Saga<'_> {
     async fn step(&self) -> Result<Option<SagaStep>> {
         let steps = self.ctx.store.steps(self.name.as_str()).await?;
         Ok(steps.into_iter().find(|step| step.saga == SAGA && step.step == POST))
+    }
+
+    /// The last moment at which the GPUs may have been de-registered by us: the server was removed before it was made anew, or its
+    /// advert was taken back. A list from before it says nothing about them.
+    async fn unadvertised(&self, draft: &Draft<'_>) -> Result<Timestamp> {
+        let made = self.server.creation_timestamp().map_or(Timestamp::MIN, |made| made.0);
+        // The API server counts in whole seconds.
+        let made = made.saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+        if draft.holds(condition::VERIFIED) {
+            return Ok(made);
+        }
+        let taken_back = self.step().await?.filter(|step| step.state == StepState::Undone).map(|step| step.at);
+        Ok(taken_back.map_or(made, |at| made.max(at)))
     }
 
     /// The validator lists all GPUs: are they proven?

@@ -41,6 +41,8 @@ pub struct View {
     /// The latest lists of GPUs without any row, the latest first, if nothing but such came lately.
     empty_node_lists: Vec<Timestamp>,
     nodes_heard: Option<Timestamp>,
+    /// The list that last named each of [`View::nodes`].
+    node_seen: BTreeMap<GpuUuid, Timestamp>,
     instance_seen: BTreeMap<InstanceId, Timestamp>,
     /// The first complete list ever, and, for instances that were listed once, the first one that lacked them.
     first_instance_list: Option<Timestamp>,
@@ -194,7 +196,11 @@ impl View {
             let ids = listing.items.iter().map(|row| row.uuid.clone()).collect();
             keep(&mut self.node_lists, NodeList { as_of: listing.as_of, ids }, self.apart);
         }
-        self.nodes.extend(listing.items.into_iter().map(|row| (row.uuid.clone(), row)));
+        for row in listing.items {
+            self.node_seen.insert(row.uuid.clone(), listing.as_of);
+            self.nodes.insert(row.uuid.clone(), row);
+        }
+        self.node_seen.retain(|gpu, _| self.nodes.contains_key(gpu));
     }
 
     /// Takes the inventory.
@@ -297,6 +303,12 @@ impl View {
             lacked += usize::from(!self.instances.contains_key(id));
         }
         lacked >= 2 && lacked * 2 >= all
+    }
+
+    /// What the validator says of a GPU, by a list asked for after `since`.
+    #[must_use]
+    pub fn node_since(&self, gpu: &GpuUuid, since: Timestamp) -> Option<&NodeRow> {
+        self.nodes.get(gpu).filter(|_| self.node_seen.get(gpu).is_some_and(|seen| *seen > since))
     }
 
     /// Whether the validator does not know a GPU, by two complete lists asked for after `since`.

@@ -105,6 +105,22 @@ fn a_gpu_is_gone_after_two_complete_lists() {
 }
 
 #[test]
+fn a_gpu_that_was_listed_before_a_moment_is_not_listed_since() {
+    let mut view = View::default();
+    let node = || serde_json::from_value::<NodeRow>(serde_json::json!({"uuid": gpu()})).unwrap();
+    view.nodes(listing(vec![node()], 10, true));
+    // An empty list that may be silence leaves the row, and does not make it younger.
+    view.nodes(listing(vec![], 20, false));
+    assert!(view.nodes.contains_key(&gpu()) && view.nodes_heard() == Some(at(20)));
+    assert!(view.node_since(&gpu(), at(9)).is_some());
+    assert!(view.node_since(&gpu(), at(10)).is_none());
+    view.nodes(listing(vec![node()], 30, false));
+    assert!(view.node_since(&gpu(), at(29)).is_some());
+    view.nodes(listing(vec![], 40, true));
+    assert!(view.node_since(&gpu(), at(0)).is_none());
+}
+
+#[test]
 fn many_lists_without_a_gpu_are_an_empty_list() {
     let mut view = View::default();
     let node: NodeRow = serde_json::from_value(serde_json::json!({"uuid": gpu()})).unwrap();
