@@ -16,6 +16,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use testkit::faults::RuleHandle;
+use validator_sim::{Fault, FaultMode};
 
 /// GPUs of the server, hence lives at once.
 const LANES: usize = 8;
@@ -413,7 +414,33 @@ fn a_server_survives_a_blow_at_any_write_of_its_adding_and_its_deletion() {
     }
     println!("{dealt} blows dealt at {} + {} writes", add_points.len(), delete_points.len());
     assert_dealt(&adds.into_iter().chain(deletes).collect::<Vec<_>>());
+    added_anew_while_the_list_is_old(&stage);
     assert_eq!(stage.fleet.validator().unwrap().unexpected().unwrap(), Vec::<String>::new());
+}
+
+/// A list of GPUs from before the deletion still names them all, proven: it is no ground for the server's second life.
+fn added_anew_while_the_list_is_old(stage: &Stage) {
+    let (fleet, validator) = (&stage.fleet, stage.fleet.validator().unwrap());
+    assert_eq!(added(stage), None);
+    validator.fault(&Fault::forever("GET /miner/nodes/", FaultMode::Status(500))).unwrap();
+    fleet.await_asked(&["GET /miner/nodes/"], 2).unwrap();
+    assert_eq!(deleted(stage), None);
+    std::thread::scope(|scope| {
+        // It watches until the server is Ready.
+        let adding = scope.spawn(|| fleet.add_server());
+        let held = wait::until("the old list to be held against the server", PATIENCE, || {
+            let servers = fleet.list(Side::Control, SERVERS, "")?;
+            let conditions = servers.first().context("it is not made yet")?["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let reason = conditions.iter().find(|c| c["type"] == "Advertised").map(|c| c["reason"].clone());
+            Ok(reason.filter(|reason| reason == "WaitingForList"))
+        });
+        let ready = server_ready(stage);
+        validator.heal().unwrap();
+        adding.join().unwrap().unwrap();
+        assert_eq!((held.map(drop).ok(), ready.unwrap()), (Some(()), Some(false)));
+    });
+    assert_eq!(validator.snapshot().unwrap().nodes.len(), 8, "and then each GPU is advertised once");
+    assert_eq!(deleted(stage), None);
 }
 
 /// Says what was struck when a test fails.
