@@ -21,7 +21,8 @@ const REMEMBERED: usize = 4096;
 /// Writes Events. Clones share the memory of what was said.
 #[derive(Clone)]
 pub struct Recorder {
-    inner: events::Recorder,
+    client: Client,
+    reporter: Reporter,
     said: Arc<Mutex<HashMap<u64, Instant>>>,
 }
 
@@ -30,7 +31,7 @@ impl Recorder {
     #[must_use]
     pub fn new(client: Client, controller: &str, instance: &str) -> Self {
         let reporter = Reporter { controller: controller.to_owned(), instance: Some(instance.to_owned()) };
-        Self { inner: events::Recorder::new(client, reporter), said: Arc::default() }
+        Self { client, reporter, said: Arc::default() }
     }
 
     /// Something went as it should. `note` must not hold a secret.
@@ -57,7 +58,10 @@ impl Recorder {
         }
         let note: String = note.chars().take(1000).collect();
         let event = events::Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
-        match tokio::time::timeout(LIMIT, self.inner.publish(&event, &about)).await {
+        // The library's own recorder keeps every Event for minutes, megabytes in a large fleet, to count repetitions; those are
+        // not written here.
+        let once = events::Recorder::new(self.client.clone(), self.reporter.clone());
+        match tokio::time::timeout(LIMIT, once.publish(&event, &about)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(reason, %error, "an event was not written"),
             Err(_) => tracing::debug!(reason, "an event was not written in time"),

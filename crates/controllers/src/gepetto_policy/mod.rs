@@ -97,8 +97,9 @@ fn merge(all: &mut Plan, plan: Plan) {
     all.idle.extend(plan.idle);
     all.blocked_servers.extend(plan.blocked_servers);
     all.blocked_chutes.extend(plan.blocked_chutes);
-    for (chute, reasons) in plan.rejected {
-        all.rejected.entry(chute).or_default().extend(reasons);
+    for (chute, mut reasons) in plan.rejected {
+        // There are as many as chutes times servers: they are moved, not copied into sparser maps.
+        all.rejected.entry(chute).or_default().append(&mut reasons);
     }
 }
 

@@ -1,12 +1,16 @@
 //! From `Granted` to the Job created, by the clocks of the API servers' audit logs (microseconds).
 
 use anyhow::{Result, bail};
-use cluster::call::{LIST_LIMIT, bounded, bounded_by};
+use cluster::call::bounded;
 use cluster::client::{ClientSource, connect};
+use cluster::watch::{Touch, WatchOptions, source};
+use crd::ChuteDeployment;
+use crd::chute_deployment::{Phase, RunState};
 use e2e::fleet::{Fleet, FleetOptions, binary};
 use e2e::pods::{PodRunner, PodRunnerOptions};
 use e2e::quiet::{Write, granted_to_job, launched};
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use futures::StreamExt as _;
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use std::path::Path;
@@ -15,29 +19,30 @@ use validator_sim::{ChuteSpec, Selector};
 
 /// Without a launch for so long, something is wrong.
 const STUCK: Duration = Duration::from_secs(120);
-/// Between two looks at the fleet: seldom, since the looks share the cores with what is measured.
+/// Between two looks at the audit logs: seldom, since the looks share the cores with what is measured.
 const LOOK: Duration = Duration::from_secs(1);
 
-pub(crate) fn measure(dir: &Path, count: usize) -> Result<()> {
+pub(crate) fn measure(dir: &Path, count: usize, pace: Duration) -> Result<()> {
     println!("\nLaunch latency: {count} launches on a simulated node with 8 GPUs, a process for each chute, all on this machine");
     let options = FleetOptions { real: false, chutes: false, verify_seconds: 0.5, hasty: true, ..FleetOptions::new(dir) };
     let outcome = Fleet::up(&options, &mut |_| ()).and_then(|fleet| {
         let _pods = PodRunner::start(&fleet.node, PodRunnerOptions::new(binary("fake-chute"), fleet.dir.join("pods")))?;
-        churn(&fleet, count)
+        churn(&fleet, count, pace)
     });
     let down = Fleet::down(dir);
     outcome.and(down)
 }
 
-/// Eight copies at a time; each is stopped once it is paid, so that the next takes its GPU.
-fn churn(fleet: &Fleet, count: usize) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// Eight copies at once; then one after the other is stopped once it is paid, so that the next takes its GPU.
+fn churn(fleet: &Fleet, count: usize, pace: Duration) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     fleet.add_server()?;
     let selector = Selector { min_vram_gb_per_gpu: 80, include: Some(vec!["h100_sxm".to_owned()]), ..Selector::default() };
     let chute = ChuteSpec { name: "bench".to_owned(), chutes_version: "0.4.2".to_owned(), target: 8, selector, ..ChuteSpec::default() };
     let mut mark = fleet.mark()?;
     fleet.validator()?.offer(&chute)?;
     let person = runtime.block_on(connect(ClientSource::Kubeconfig(fleet.control.kubeconfig.clone())))?;
+    runtime.spawn(stop_the_paid(person, pace));
     let (start, mut writes, mut last) = (Instant::now(), Vec::new(), (0, Instant::now()));
     let ids = loop {
         writes.extend(fleet.writes_on(&mut mark)?);
@@ -50,23 +55,27 @@ fn churn(fleet: &Fleet, count: usize) -> Result<()> {
         } else if last.1.elapsed() > STUCK {
             bail!("no launch for {} s; there were {}", STUCK.as_secs(), ids.len());
         }
-        runtime.block_on(stop_the_paid(&person))?;
         std::thread::sleep(LOOK);
     };
     print(&writes, &ids, count, start.elapsed());
     Ok(())
 }
 
-async fn stop_the_paid(person: &Client) -> Result<()> {
-    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("gepetto.fleet", "v1alpha1", "ChuteDeployment"));
-    let all: Api<DynamicObject> = Api::all_with(person.clone(), &kind);
-    let list = bounded_by(LIST_LIMIT, "listing ChuteDeployments", all.list(&ListParams::default())).await?;
-    for paid in list.iter().filter(|d| d.data["status"]["phase"] == "Active" && d.data["spec"]["runState"] == "Running") {
-        let one: Api<DynamicObject> = Api::namespaced_with(person.clone(), &paid.namespace().unwrap_or_default(), &kind);
+async fn stop_the_paid(person: Client, pace: Duration) {
+    let mut touches = source(Api::<ChuteDeployment>::all(person.clone()), WatchOptions::default()).subscribe();
+    while let Some(touch) = touches.next().await {
+        let Touch::Applied(one) = touch else { continue };
+        let phase = one.status.as_ref().and_then(|status| status.phase);
+        if phase != Some(Phase::Active) || one.spec.run_state != RunState::Running {
+            continue;
+        }
+        let api: Api<ChuteDeployment> = Api::namespaced(person.clone(), &one.namespace().unwrap_or_default());
         let patch = Patch::Merge(json!({ "spec": { "runState": "Stopped" } }));
-        bounded("stopping a deployment", one.patch(&paid.name_any(), &PatchParams::default(), &patch)).await?;
+        if let Err(error) = bounded("stopping a deployment", api.patch(&one.name_any(), &PatchParams::default(), &patch)).await {
+            println!("  {} was not stopped: {error}", one.name_any());
+        }
+        tokio::time::sleep(pace).await;
     }
-    Ok(())
 }
 
 fn print(writes: &[Write], ids: &[String], count: usize, took: Duration) {

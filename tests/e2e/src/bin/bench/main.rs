@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Parser;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 #[derive(Parser)]
 #[command(about = "Measure launch latency and memory; prints figures and fails on none of them")]
@@ -19,6 +20,10 @@ struct Args {
     /// Launches to measure; 0 leaves that out.
     #[arg(long, default_value_t = 200)]
     launches: usize,
+    /// Milliseconds between two stops, each of which makes room for a launch; 0 stops every copy as soon as it is paid, which keeps two
+    /// cores busy with the API servers' own work.
+    #[arg(long, default_value_t = 700)]
+    pace_ms: u64,
     /// Servers beside the one with an agent; 0 leaves the measurement of memory out.
     #[arg(long, default_value_t = 100)]
     servers: usize,
@@ -42,7 +47,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     if args.launches > 0 {
-        launches::measure(&args.dir, args.launches)?;
+        launches::measure(&args.dir, args.launches, Duration::from_millis(args.pace_ms))?;
     }
     if args.servers > 0 {
         memory::measure(&args.dir, args.servers, args.chutes, args.deployments)?;
