@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cluster::events::Recorder;
-use cluster::watch::{WatchHandle, WatchOptions, source};
+use cluster::watch::{WatchHandle, WatchOptions, source, source_pruned};
 use crd::{Chute, ChuteDeployment, GepettoPolicy, GpuServer, Validator};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
@@ -106,7 +106,10 @@ impl Watches {
         Self {
             validators: source(Api::namespaced(client.clone(), fleet), WatchOptions::default()),
             servers: source(Api::namespaced(client.clone(), fleet), WatchOptions::default()),
-            chutes: source(Api::namespaced(client.clone(), fleet), WatchOptions::default()),
+            // By the hundreds, and nobody here selects by their labels.
+            chutes: source_pruned(Api::namespaced(client.clone(), fleet), WatchOptions::default(), |chute: &mut Chute| {
+                chute.metadata.labels = None;
+            }),
             deployments: source(Api::all(client.clone()), WatchOptions::default()),
             policies: source(Api::namespaced(client.clone(), fleet), WatchOptions::default()),
             leases: source(Api::all(client.clone()), WatchOptions::default().fields(format!("metadata.name={AGENT_LEASE}"))),

@@ -13,7 +13,7 @@ use crate::binaries::Binaries;
 use crate::down::{self, DownOptions};
 use crate::error::{At, Error, Result};
 use crate::node;
-use crate::options::{Mirror, Nodes, Options};
+use crate::options::{Nodes, Options};
 use crate::process::run;
 use crate::simulated::SimulatedNode;
 use crate::slot::Slot;
@@ -155,16 +155,6 @@ impl Lab {
     /// When the API server refuses.
     pub fn add_simulated_node(&self, node: &SimulatedNode) -> Result<()> {
         self.apply(&node.manifest()).map(drop)
-    }
-
-    /// Maps a registry host to an endpoint on the real node, at once.
-    ///
-    /// # Errors
-    ///
-    /// In a lab without a real node.
-    pub fn set_mirror(&self, mirror: &Mirror) -> Result<()> {
-        let registry = self.registry.as_deref().ok_or_else(|| Error::Invalid("the lab has no real node".to_owned()))?;
-        node::write_mirror(&self.dir, registry, mirror)
     }
 
     /// Where a component writes its log.

@@ -3,14 +3,12 @@
 //! The table is the validators' own, in their order: the first row whose pattern is found in a GPU's name fixes its
 //! model.
 
-mod check;
 mod pattern;
 mod rows;
 mod selector;
 
 use serde_json::{Value, json};
 
-pub use check::SpecMismatch;
 pub use pattern::Pattern;
 pub use selector::NodeSelector;
 
