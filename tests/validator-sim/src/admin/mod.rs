@@ -171,9 +171,13 @@ async fn fail_next_check(State(app): State<App>, Json(body): Json<DetailBody>) -
     done()
 }
 
-async fn fault(State(app): State<App>, Json(fault): Json<Fault>) -> Json<Value> {
+async fn fault(State(app): State<App>, Json(fault): Json<Fault>) -> Answer {
+    // It would never happen, and a test would prove nothing.
+    if !fault.path_prefix.starts_with('/') {
+        return Err(Refusal::bad(format!("no path begins with {:?}: paths begin with /", fault.path_prefix)));
+    }
     app.world().faults.push(fault);
-    done()
+    Ok(done())
 }
 
 async fn event_fault(State(app): State<App>, Json(fault): Json<EventFault>) -> Json<Value> {
