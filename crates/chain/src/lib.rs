@@ -1,0 +1,5 @@
+//! The Bittensor chain as a fleet operator needs it: wallet files, reads and extrinsics, the subnet tracker. Knows no Kubernetes.
+
+pub mod read;
+pub mod tracker;
+pub mod wallet;

@@ -1,0 +1,1 @@
+//! The competition on subnets: who registers, is replaced, and survives.

@@ -1,0 +1,1 @@
+//! Wallet files: coldkeys and hotkeys in every form the ecosystem writes.
