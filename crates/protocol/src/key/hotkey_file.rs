@@ -10,16 +10,17 @@ use crate::ids::{IdError, Ss58};
 #[derive(Debug, Clone)]
 pub struct HotkeyFile {
     keypair: Keypair,
+    seed: Option<Seed>,
 }
 
 /// Why a hotkey file cannot be used. Never repeats a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum HotkeyFileError {
     /// Wallets can encrypt a hotkey; this program does not ask for passwords.
-    #[error("the hotkey file is encrypted; export the hotkey without a password")]
+    #[error("the hotkey file is encrypted; write it without a password with: chutes-miner wallet convert --to plain")]
     Encrypted,
     /// Not the JSON a wallet writes.
-    #[error("the hotkey file is not the JSON object a wallet writes (line {line}, column {column})")]
+    #[error("the file is not the JSON object a wallet writes (line {line}, column {column})")]
     NotJson {
         /// Line of the error.
         line: usize,
@@ -27,7 +28,7 @@ pub enum HotkeyFileError {
         column: usize,
     },
     /// Only an address.
-    #[error("the hotkey file holds no secret: neither secretSeed nor privateKey")]
+    #[error("the file holds no secret: neither secretSeed nor privateKey")]
     NoSecret,
     /// `secretSeed` is malformed.
     #[error("secretSeed: {0}")]
@@ -39,7 +40,7 @@ pub enum HotkeyFileError {
     #[error("ss58Address: {0}")]
     Address(#[from] IdError),
     /// The secret belongs to another address.
-    #[error("the secret in the hotkey file belongs to {derived}, but ss58Address says {stated}")]
+    #[error("the secret in the file belongs to {derived}, but ss58Address says {stated}")]
     OtherAddress {
         /// The address of the secret.
         derived: Ss58,
@@ -50,7 +51,8 @@ pub enum HotkeyFileError {
 
 #[derive(Deserialize)]
 struct Fields {
-    #[serde(rename = "ss58Address")]
+    // Some old wallets wrote the name with a blank before it.
+    #[serde(rename = "ss58Address", alias = " ss58Address")]
     address: Option<String>,
     #[serde(rename = "secretSeed")]
     seed: Option<Hidden>,
@@ -72,17 +74,23 @@ impl HotkeyFile {
         // The text of serde's own error can quote the value, which may be the secret: only the place is passed on.
         let fields: Fields = serde_json::from_str(text).map_err(|e| HotkeyFileError::NotJson { line: e.line(), column: e.column() })?;
         let stated = fields.address.as_deref().map(str::parse::<Ss58>).transpose()?;
+        let mut seed = None;
         let candidates = match (fields.seed.as_ref().map(|s| s.0.as_str()), fields.private_key.as_ref().map(|s| s.0.as_str())) {
-            (Some(seed), _) if !is_expanded(seed) => vec![Keypair::from_seed(&seed.parse::<Seed>()?)],
+            (Some(text), _) if !is_expanded(text) => vec![Keypair::from_seed(seed.insert(text.parse::<Seed>()?))],
             (Some(expanded), _) | (None, Some(expanded)) => expanded_keys(expanded)?,
             (None, None) => return Err(HotkeyFileError::NoSecret),
         };
         let first = candidates.first().ok_or(HotkeyFileError::PrivateKey)?;
-        let Some(stated) = stated else { return Ok(Self { keypair: first.clone() }) };
+        let Some(stated) = stated else { return Ok(Self { keypair: first.clone(), seed }) };
         match candidates.iter().find(|key| *key.address() == stated) {
-            Some(key) => Ok(Self { keypair: key.clone() }),
+            Some(key) => Ok(Self { keypair: key.clone(), seed }),
             None => Err(HotkeyFileError::OtherAddress { derived: first.address().clone(), stated }),
         }
+    }
+
+    /// The seed the key grew from, if the file holds it.
+    pub fn seed(&self) -> Option<&Seed> {
+        self.seed.as_ref()
     }
 
     /// The key.

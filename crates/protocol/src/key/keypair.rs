@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use schnorrkel::derive::{ChainCode, Derivation as _};
 use schnorrkel::{ExpansionMode, MiniSecretKey, PublicKey, SecretKey};
+use zeroize::Zeroizing;
 
 use super::{Seed, Signature};
 use crate::ids::Ss58;
@@ -29,13 +31,31 @@ impl Keypair {
     }
 
     /// From the 64 bytes of an expanded secret (scalar and nonce, canonical bytes, as wallet files hold them).
-    pub(super) fn from_expanded(bytes: &[u8]) -> Option<Self> {
+    /// `None` if they are not that.
+    pub fn from_expanded(bytes: &[u8]) -> Option<Self> {
         Some(Self::new(SecretKey::from_bytes(bytes).ok()?.to_keypair()))
     }
 
-    /// From the same 64 bytes in the Ed25519 spelling, which some exporters write.
-    pub(super) fn from_expanded_ed25519(bytes: &[u8]) -> Option<Self> {
+    /// From the same 64 bytes in the Ed25519 spelling, which some exporters write. `None` if they are not that.
+    pub fn from_expanded_ed25519(bytes: &[u8]) -> Option<Self> {
         Some(Self::new(SecretKey::from_ed25519_bytes(bytes).ok()?.to_keypair()))
+    }
+
+    /// The 64 bytes that [`Keypair::from_expanded`] reads, for whoever writes them into a wallet's file.
+    pub fn expanded(&self) -> Zeroizing<[u8; 64]> {
+        Zeroizing::new(self.pair.secret.to_bytes())
+    }
+
+    /// The seed of the key behind a hard junction (`//name`), as Substrate derives it.
+    pub fn hard_junction(&self, chain_code: [u8; 32]) -> Seed {
+        let (mini, _) = self.pair.secret.hard_derive_mini_secret_key(Some(ChainCode(chain_code)), b"");
+        Seed::from_bytes(mini.to_bytes())
+    }
+
+    /// The key behind a soft junction (`/name`), as Substrate derives it. It has no seed.
+    #[must_use]
+    pub fn soft_junction(&self, chain_code: [u8; 32]) -> Self {
+        Self::new(self.pair.derived_key_simple(ChainCode(chain_code), b"").0)
     }
 
     fn new(pair: schnorrkel::Keypair) -> Self {

@@ -26,7 +26,8 @@ impl Seed {
         Self(bytes)
     }
 
-    pub(crate) fn expose(&self) -> &[u8; 32] {
+    /// The bytes, for whoever writes them into a wallet's file.
+    pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 }
