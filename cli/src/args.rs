@@ -1,5 +1,7 @@
 //! Commands and flags. Those of the existing command line keep their names, defaults and variables.
 
+pub(crate) mod wallet;
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unauthorised,\n\
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     PurgeDeployment(PurgeDeployment),
     /// Stop all deployments of a server but jobs
     PurgeServer(PurgeServer),
+    /// Keys: make, show, sign, convert
+    Wallet(wallet::Wallet),
 }
 
 /// How to reach the miner API, and as whom.

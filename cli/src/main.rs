@@ -24,8 +24,13 @@ fn main() -> ExitCode {
         let _ = Args::command().print_help();
         return ExitCode::SUCCESS;
     };
-    service::tls::install_provider();
     let compat = args.compat_exit || std::env::var("CHUTES_COMPAT").is_ok_and(|version| version.starts_with("0."));
+    // Waits for people and passwords, and talks to nobody.
+    let command = match command {
+        Command::Wallet(args) => return finish(commands::wallet::run(args), compat),
+        command => command,
+    };
+    service::tls::install_provider();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return finish(Err(Failure::general(format!("cannot start: {error}"))), compat),
@@ -50,6 +55,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::PurgeDeployments(args) => commands::purge::all(args).await,
         Command::PurgeDeployment(args) => commands::purge::one(args).await,
         Command::PurgeServer(args) => commands::purge::server(args).await,
+        Command::Wallet(args) => commands::wallet::run(args),
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod inventory;
 pub(crate) mod lock;
 pub(crate) mod purge;
 pub(crate) mod status;
+pub(crate) mod wallet;
 
 use crate::{
     client::Client,

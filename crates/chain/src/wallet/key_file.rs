@@ -26,7 +26,7 @@ pub enum KeyFileError {
     #[error("this is no key file: neither a wallet's JSON, nor one of the encrypted forms, nor a bare seed or phrase")]
     Unknown,
     /// A browser wallet's export.
-    #[error("this is an export of a browser wallet, not a key file; read it in with: chutes-miner wallet regen --polkadot-json FILE")]
+    #[error("this is an export of a browser wallet, not a key file; read it in with: chutes-miner wallet regen KIND --polkadot-json FILE")]
     PolkadotExport,
     /// ed25519 keys have the same file.
     #[error("this key is of cryptoType {0}; only sr25519 (1) can be used for hotkeys and coldkeys here")]

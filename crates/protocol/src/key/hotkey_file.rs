@@ -17,7 +17,7 @@ pub struct HotkeyFile {
 #[derive(Debug, thiserror::Error)]
 pub enum HotkeyFileError {
     /// Wallets can encrypt a hotkey; this program does not ask for passwords.
-    #[error("the hotkey file is encrypted; write it without a password with: chutes-miner wallet convert --to plain")]
+    #[error("the hotkey file is encrypted; write it without a password with: chutes-miner wallet convert --to plain --out FILE")]
     Encrypted,
     /// Not the JSON a wallet writes.
     #[error("the file is not the JSON object a wallet writes (line {line}, column {column})")]
