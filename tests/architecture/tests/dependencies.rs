@@ -7,7 +7,7 @@ use std::process::Command;
 /// The layers, lowest first. A crate may use only crates of lower layers, by ordinary and build dependencies.
 const LAYERS: &[&[&str]] = &[
     &["protocol"],
-    &["gepetto", "gpu", "store", "validator", "service"],
+    &["gepetto", "gpu", "store", "validator", "chain", "service"],
     &["crd", "cluster"],
     &["workload"],
     &["realize"],
@@ -79,7 +79,7 @@ fn the_agent_links_neither_postgres_nor_redis() {
 
 #[test]
 fn domain_logic_compiles_without_kubernetes() {
-    for domain in ["protocol", "gepetto", "gpu", "store", "validator"] {
+    for domain in ["protocol", "gepetto", "gpu", "store", "validator", "chain"] {
         let used = closure(domain);
         assert!(!used.contains("k8s-openapi") && !used.contains("kube"), "{domain} links Kubernetes types");
     }

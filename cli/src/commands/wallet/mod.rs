@@ -67,6 +67,11 @@ fn files(which: &Which) -> Result<(PathBuf, PathBuf), Failure> {
     Ok((wallet.hotkey(&hotkey), wallet.hotkey_public(&hotkey)))
 }
 
+/// The key that is meant, opened: for every command that signs.
+pub(crate) fn key(which: &Which, password_file: Option<&str>) -> Result<WalletKey, Failure> {
+    unlocked(&files(which)?.0, password_file)
+}
+
 /// Reads a key file and warns if others may read it.
 fn read(path: &Path) -> Result<Stored, Failure> {
     let stored = store::read(path).map_err(failed)?;

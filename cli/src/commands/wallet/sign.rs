@@ -1,6 +1,6 @@
 //! `wallet sign` and `wallet verify`: sr25519 with the context `substrate`, as the network signs.
 
-use super::{files, unlocked};
+use super::{files, key};
 use crate::{
     args::{
         Output,
@@ -12,7 +12,7 @@ use crate::{
 };
 use chain::wallet::store;
 use protocol::ids::Ss58;
-use protocol::key::{self, Signature};
+use protocol::key::{Signature, verify as is_signed};
 use serde_json::json;
 use std::io::Read as _;
 
@@ -24,8 +24,7 @@ pub(super) fn sign(args: &Sign) -> Result<(), Failure> {
     if args.message_file.as_deref() == Some("-") && args.password_file.as_deref() == Some("-") {
         return Err(Failure::new(Kind::Usage, "message and password cannot both come from standard input"));
     }
-    let (file, _) = files(&args.which)?;
-    let key = unlocked(&file, args.password_file.as_deref())?;
+    let key = key(&args.which, args.password_file.as_deref())?;
     let signature = key.keypair().sign(&message);
     match args.output {
         Output::Table => output::line(&signature.to_string()),
@@ -46,7 +45,7 @@ pub(super) fn verify(args: &Verify) -> Result<(), Failure> {
         None => address(&args.which)?,
     };
     let message = message(args.message.as_deref(), args.message_file.as_deref())?;
-    let valid = key::verify(&signer, &message, &signature);
+    let valid = is_signed(&signer, &message, &signature);
     if args.output == Output::Json {
         output::json(&json!({ "address": signer, "valid": valid }));
     } else if valid {

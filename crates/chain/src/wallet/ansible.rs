@@ -10,8 +10,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::Password;
 use super::sealed::{OpenError, SealError, random};
+use super::{Password, stretch};
 
 pub(super) const MARK: &[u8] = b"$ANSIBLE_VAULT";
 const HEADING: &str = "$ANSIBLE_VAULT;1.1;AES256\n";
@@ -25,7 +25,7 @@ pub(super) type Keys = Zeroizing<[u8; 32 + 32 + 16]>;
 
 fn keys(password: &Password, salt: &[u8]) -> Keys {
     let mut keys = Keys::new([0; 80]);
-    pbkdf2::pbkdf2_hmac::<Sha256>(password.expose().as_bytes(), salt, ROUNDS, keys.as_mut_slice());
+    stretch::sha256(password.expose().as_bytes(), salt, ROUNDS, keys.as_mut_slice());
     keys
 }
 

@@ -13,8 +13,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::Password;
 use super::sealed::{OpenError, SealError, random};
+use super::{Password, stretch};
 
 pub(super) const MARK: &[u8] = b"gAAAAA";
 const VERSION: u8 = 0x80;
@@ -35,7 +35,7 @@ pub(super) type Key = Zeroizing<[u8; 32]>;
 /// The key of a password: some seconds of work.
 pub(super) fn key(password: &Password) -> Key {
     let mut key = Key::default();
-    pbkdf2::pbkdf2_hmac::<Sha256>(password.expose().as_bytes(), SALT, ROUNDS, key.as_mut_slice());
+    stretch::sha256(password.expose().as_bytes(), SALT, ROUNDS, key.as_mut_slice());
     key
 }
 

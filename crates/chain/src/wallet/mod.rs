@@ -19,6 +19,7 @@ pub mod place;
 mod polkadot;
 mod sealed;
 pub mod store;
+mod stretch;
 mod uri;
 
 pub use key::WalletKey;

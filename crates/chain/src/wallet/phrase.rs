@@ -4,8 +4,9 @@ use std::fmt;
 
 use bip39::{Language, Mnemonic};
 use protocol::key::Seed;
-use sha2::Sha512;
 use zeroize::{Zeroize as _, Zeroizing};
+
+use super::stretch;
 
 /// How many words a phrase may have.
 pub const WORD_COUNTS: [usize; 5] = [12, 15, 18, 21, 24];
@@ -91,7 +92,7 @@ impl Phrase {
         let (mut entropy, length) = self.0.to_entropy_array();
         let salt = Zeroizing::new(format!("mnemonic{password}"));
         let mut long = Zeroizing::new([0; 64]);
-        pbkdf2::pbkdf2_hmac::<Sha512>(entropy.get(..length).unwrap_or_default(), salt.as_bytes(), 2048, long.as_mut_slice());
+        stretch::sha512(entropy.get(..length).unwrap_or_default(), salt.as_bytes(), 2048, long.as_mut_slice());
         entropy.zeroize();
         let mut seed = Zeroizing::new([0; 32]);
         seed.copy_from_slice(&long[..32]);
