@@ -1,0 +1,62 @@
+//! What a place on each subnet costs now, in the columns of the existing tracker.
+
+use super::{
+    BLOCK_SECONDS, BLOCKS_PER_DAY,
+    snapshot::{Parameters, Subnet},
+};
+use serde::Serialize;
+
+/// The price of a registration on a subnet, and what it buys. A number that the snapshot does not carry is absent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cost {
+    /// Which subnet.
+    pub netuid: u16,
+    /// The block at which it cost that.
+    pub block: u64,
+    /// The price, in TAO.
+    pub burn_cost_tao: Option<f64>,
+    /// UIDs that are given out.
+    pub current_neurons: u64,
+    /// UIDs there may be.
+    pub max_neurons: Option<u16>,
+    /// How much of them is given out, in percent.
+    pub occupancy_pct: Option<f64>,
+    /// Whether a registration prunes somebody.
+    pub is_full: Option<bool>,
+    /// Difficulty of registering by proof of work.
+    pub difficulty: Option<u64>,
+    /// Hours for which a new UID is immune.
+    pub immunity_hours: Option<f64>,
+    /// Registrations a day in the week before, at least: those that were pruned since are not seen.
+    pub registrations_per_day: Option<f64>,
+}
+
+/// The cost of a place, from a snapshot.
+pub fn of(netuid: u16, state: &Subnet) -> Cost {
+    let Parameters { burn_rao, max_uids, immunity_period, difficulty, .. } = state.parameters;
+    let neurons = state.uid_hotkey_map.len() as u64;
+    Cost {
+        netuid,
+        block: state.block,
+        burn_cost_tao: burn_rao.map(super::tao),
+        current_neurons: neurons,
+        max_neurons: max_uids,
+        occupancy_pct: max_uids.filter(|max| *max > 0).map(|max| 100.0 * neurons as f64 / f64::from(max)),
+        is_full: max_uids.map(|max| neurons >= u64::from(max)),
+        difficulty,
+        immunity_hours: immunity_period.map(|blocks| (blocks.saturating_mul(BLOCK_SECONDS)) as f64 / 3600.0),
+        registrations_per_day: registrations_per_day(state, 7),
+    }
+}
+
+/// Registrations a day over the last days, counted by registration blocks; `None` without these. A lower bound: of several registrations on
+/// one UID the last one is seen.
+pub fn registrations_per_day(state: &Subnet, window_days: u64) -> Option<f64> {
+    if !state.dated() || window_days == 0 {
+        return None;
+    }
+    let window = window_days.saturating_mul(BLOCKS_PER_DAY).min(state.block);
+    let since = state.block - window;
+    let recent = state.uid_hotkey_map.keys().filter(|uid| state.registration_blocks.get(uid).is_some_and(|at| *at > since)).count();
+    (window > 0).then(|| recent as f64 / super::days(window))
+}

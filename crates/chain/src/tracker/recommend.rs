@@ -1,0 +1,253 @@
+//! Would a place on a subnet pay? A pure model whose every term can be opened.
+//!
+//! Income is what miners of the subnet earn per UID, at percentiles, sold to the subnet's pool day by day; it ends when the UID is pruned,
+//! by the subnet's survival curve, and the GPUs are given back then. What it leaves out: which hardware those miners have, that a newcomer
+//! earns little at first, the pool's other sellers, its fee, and moves of prices. Where the samples are small it gives no number.
+
+use super::{
+    BLOCKS_PER_DAY, RAO,
+    snapshot::Subnet,
+    survival::{Curve, MIN_ENDED},
+};
+use serde::Serialize;
+
+/// Miners below which the percentiles of their income mean nothing.
+pub const MIN_MINERS: usize = 10;
+
+/// The percentiles of income that are shown.
+pub const PERCENTILES: [u8; 4] = [25, 50, 75, 90];
+
+/// What somebody asks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Question {
+    /// GPUs that would work for the place.
+    pub gpus: u32,
+    /// What one of them costs, in US dollars an hour.
+    pub gpu_usd_per_hour: f64,
+    /// US dollars for a TAO.
+    pub tao_usd: f64,
+    /// The most that the registration may cost, in TAO.
+    pub budget_tao: f64,
+    /// Days to look ahead.
+    pub days: f64,
+}
+
+/// What is known of a subnet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// Which subnet.
+    pub netuid: u16,
+    /// What each miner earns, in alpha a day; those that earn nothing included, validators and the owner not.
+    pub miner_alpha_per_day: Vec<f64>,
+    /// TAO and alpha in the pool.
+    pub pool: Option<(f64, f64)>,
+    /// What a registration costs, in TAO.
+    pub price_tao: Option<f64>,
+    /// Whether registrations are open; unknown counts as open.
+    pub open: Option<bool>,
+    /// Blocks for which a newcomer is immune.
+    pub immunity_blocks: Option<u64>,
+    /// How long miners live, from their registration.
+    pub curve: Curve,
+}
+
+/// A number with where it comes from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Term {
+    /// What it is.
+    pub name: &'static str,
+    /// The number; `None` if it is not known.
+    pub value: Option<f64>,
+    /// Its unit.
+    pub unit: &'static str,
+    /// How it was come by.
+    pub how: String,
+}
+
+/// What a place would bring to a miner at a percentile.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// This part of the miners, in percent, earns less.
+    pub percentile: u8,
+    /// Income, in alpha a day.
+    pub alpha_per_day: f64,
+    /// What a day's alpha sells for, in TAO.
+    pub tao_per_day: f64,
+    /// What the sale moves the price by, in percent.
+    pub slippage_percent: f64,
+    /// Income less GPUs, in US dollars a day.
+    pub net_usd_per_day: f64,
+    /// What is left at the end of the window, in US dollars: days the place is expected to live times the daily net, less registration.
+    pub profit_usd: f64,
+    /// Days until the registration is earned; `None` if it never is.
+    pub break_even_days: Option<f64>,
+    /// The chance to live so long; `None` if it never breaks even, or nobody was watched for so long.
+    pub break_even_chance: Option<f64>,
+}
+
+/// The answer for a subnet.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The numbers stand for themselves.
+    Estimate,
+    /// Registrations are closed.
+    Closed,
+    /// The registration costs more than the budget.
+    OverBudget,
+    /// What would have to be known, in words.
+    NotEnoughData(Vec<String>),
+}
+
+/// What the model says of a subnet.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recommendation {
+    /// Which subnet.
+    pub netuid: u16,
+    /// The answer.
+    pub verdict: Verdict,
+    /// By percentile; empty unless enough is known.
+    pub outcomes: Vec<Outcome>,
+    /// What went in, and what came of it.
+    pub terms: Vec<Term>,
+}
+
+impl Recommendation {
+    /// The profit of the miner in the middle, to rank by.
+    pub fn median_profit_usd(&self) -> Option<f64> {
+        self.outcomes.iter().find(|outcome| outcome.percentile == 50).map(|outcome| outcome.profit_usd)
+    }
+}
+
+/// What a snapshot knows of a subnet; the curve comes from many.
+pub fn known(netuid: u16, state: &Subnet, curve: Curve) -> Known {
+    let p = &state.parameters;
+    let epochs = p.tempo.map(|tempo| BLOCKS_PER_DAY as f64 / (tempo as f64 + 1.0));
+    let miner = |uid: &u16| !state.validators.contains(uid) && !state.owner_uids.contains(uid);
+    let miner_alpha_per_day = match epochs {
+        // Without a validator the emissions of miners cannot be told from theirs: every subnet that pays has one.
+        Some(epochs) if !state.emission_rao.is_empty() && !state.validators.is_empty() => {
+            let earned = |uid| super::tao(state.emission_rao.get(uid).copied().unwrap_or(0)) * epochs;
+            state.uid_hotkey_map.keys().filter(|uid| miner(uid)).map(earned).collect()
+        }
+        _ => Vec::new(),
+    };
+    let pool = p.tao_in_rao.zip(p.alpha_in_rao).filter(|(tao, alpha)| *tao > 0 && *alpha > 0);
+    Known {
+        netuid,
+        miner_alpha_per_day,
+        pool: pool.map(|(tao, alpha)| (super::tao(tao), super::tao(alpha))),
+        price_tao: p.burn_rao.map(super::tao),
+        open: p.registration_allowed,
+        immunity_blocks: p.immunity_period,
+        curve,
+    }
+}
+
+/// What alpha sells for in a pool of constant product, in TAO, before fees: `tao_in * a / (alpha_in + a)`.
+pub fn sale(pool: (f64, f64), alpha: f64) -> f64 {
+    pool.0 * alpha / (pool.1 + alpha)
+}
+
+/// The value below which a part of the sorted values lies, between two of them in proportion.
+fn percentile(sorted: &[f64], part: f64) -> f64 {
+    let at = part * (sorted.len().saturating_sub(1)) as f64;
+    let (low, high) = (sorted.get(at.floor() as usize), sorted.get(at.ceil() as usize));
+    let (low, high) = (low.copied().unwrap_or(0.0), high.copied().unwrap_or(0.0));
+    low + (high - low) * at.fract()
+}
+
+/// Answers for one subnet.
+pub fn answer(question: &Question, known: &Known) -> Recommendation {
+    let Question { gpus, gpu_usd_per_hour, tao_usd, budget_tao, days } = *question;
+    let window = (days * BLOCKS_PER_DAY as f64).round().max(0.0) as u64;
+    let curve = &known.curve;
+    // Beyond what was watched nobody is taken to live: a lower bound.
+    let watched = window.min(curve.to_age_blocks);
+    let lived = curve.mean_within(watched).filter(|_| curve.enough()).map(|blocks| blocks / BLOCKS_PER_DAY as f64);
+    let gpu_usd_per_day = f64::from(gpus) * gpu_usd_per_hour * 24.0;
+    let mut incomes = known.miner_alpha_per_day.clone();
+    incomes.sort_by(f64::total_cmp);
+    let past_immunity = known.immunity_blocks.and_then(|blocks| curve.survival(blocks)).filter(|_| curve.enough());
+    let term = |name, value, unit, how: String| Term { name, value, unit, how };
+    let curve_how = format!("Kaplan-Meier, {} of {} tenures ended", curve.ended, curve.lives);
+    let bound = if watched < window { ", none watched longer, so a lower bound" } else { "" };
+    let terms = vec![
+        term("miners", Some(incomes.len() as f64), "UIDs", "UIDs without validator permit, owner's left out".to_owned()),
+        term("alpha price", known.pool.map(|(tao, alpha)| tao / alpha), "TAO", "TAO in the pool / alpha in the pool".to_owned()),
+        term("TAO price", Some(tao_usd), "USD", "as given".to_owned()),
+        term("registration", known.price_tao, "TAO", "burn in the last snapshot".to_owned()),
+        term("registration", known.price_tao.map(|tao| tao * tao_usd), "USD", "registration in TAO x TAO price".to_owned()),
+        term("GPUs", Some(gpu_usd_per_day), "USD a day", format!("{gpus} x {gpu_usd_per_hour} USD x 24 h")),
+        term("immunity", known.immunity_blocks.map(super::days), "days", "immunity period x 12 s".to_owned()),
+        term("survival past immunity", past_immunity, "", curve_how.clone()),
+        term(
+            "days a place lives",
+            lived,
+            "days",
+            format!("mean within {:.1} days, {curve_how}{bound}", super::days(watched)),
+        ),
+        term("window", Some(days), "days", "as given".to_owned()),
+    ];
+    let mut missing = Vec::new();
+    if incomes.len() < MIN_MINERS {
+        missing.push(format!("income of {} miners, {MIN_MINERS} wanted", incomes.len()));
+    }
+    if known.pool.is_none() {
+        missing.push("the pool".to_owned());
+    }
+    if known.price_tao.is_none() {
+        missing.push("the price of a registration".to_owned());
+    }
+    if lived.is_none() {
+        missing.push(format!("{} tenures that ended, {MIN_ENDED} wanted", curve.ended));
+    }
+    let answer = |verdict, outcomes| Recommendation { netuid: known.netuid, verdict, outcomes, terms };
+    let (Some(pool), Some(price_tao), Some(lived), true) = (known.pool, known.price_tao, lived, missing.is_empty()) else {
+        return answer(Verdict::NotEnoughData(missing), Vec::new());
+    };
+    let price_usd = price_tao * tao_usd;
+    let outcome = |percent: u8| {
+        let alpha_per_day = percentile(&incomes, f64::from(percent) / 100.0);
+        let tao_per_day = sale(pool, alpha_per_day);
+        let at_spot = alpha_per_day * pool.0 / pool.1;
+        let net_usd_per_day = tao_per_day * tao_usd - gpu_usd_per_day;
+        let break_even_days = (net_usd_per_day > 0.0).then(|| price_usd / net_usd_per_day);
+        let blocks = |days: f64| (days * BLOCKS_PER_DAY as f64).min(u64::MAX as f64) as u64;
+        Outcome {
+            percentile: percent,
+            alpha_per_day,
+            tao_per_day,
+            slippage_percent: if at_spot > 0.0 { 100.0 * (1.0 - tao_per_day / at_spot) } else { 0.0 },
+            net_usd_per_day,
+            profit_usd: net_usd_per_day * lived - price_usd,
+            break_even_days,
+            break_even_chance: break_even_days.and_then(|days| curve.survival(blocks(days))),
+        }
+    };
+    let verdict = if known.open == Some(false) {
+        Verdict::Closed
+    } else if price_tao > budget_tao {
+        Verdict::OverBudget
+    } else {
+        Verdict::Estimate
+    };
+    answer(verdict, PERCENTILES.map(outcome).to_vec())
+}
+
+/// TAO as people write it (`2TAO`, `0.5 tao`, `2`), in rao; at most nine digits after the point.
+///
+/// # Errors
+/// If it is no amount.
+pub fn parse_tao(text: &str) -> Result<u64, String> {
+    let trimmed = text.trim();
+    let number = trimmed.strip_suffix("TAO").or_else(|| trimmed.strip_suffix("tao")).unwrap_or(trimmed).trim_end();
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() && part.is_empty() || !digits(whole) || !digits(part) || part.len() > 9 {
+        return Err(format!("{text:?} is no amount of TAO, such as 2TAO or 0.005"));
+    }
+    let whole: u64 = if whole.is_empty() { Ok(0) } else { whole.parse() }.map_err(|_| format!("{text:?} is too much"))?;
+    let part: u64 = format!("{part:0<9}").parse().map_err(|_| format!("{text:?} is no amount of TAO"))?;
+    whole.checked_mul(RAO).and_then(|rao| rao.checked_add(part)).ok_or_else(|| format!("{text:?} is too much"))
+}

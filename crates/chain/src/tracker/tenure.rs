@@ -1,0 +1,171 @@
+//! Tenures: how long a hotkey had a UID, from registration until it was pruned, as far as the snapshots saw.
+//!
+//! A tenure that was under way when the first snapshot was taken enters late: it can only be compared with others from the age it had
+//! then. One that still runs, or ended by a trim or the end of its subnet, is *censored*: it lived at least that long. Tenures that began
+//! and ended between two snapshots are never seen.
+
+use super::{
+    compare::{Class, SubnetChange},
+    snapshot::Subnet,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What a life is counted from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The registration: age. Needs registration blocks, or a beginning between two snapshots.
+    #[default]
+    Registration,
+    /// The first snapshot that shows it: how long those who are there still stay.
+    FirstSeen,
+}
+
+/// A life, in blocks since its origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Life {
+    /// When watching began.
+    pub entry: u64,
+    /// When watching ended; later than `entry`.
+    pub exit: u64,
+    /// Whether it ended by being pruned, rather than being watched no longer.
+    pub ended: bool,
+}
+
+/// One tenure, in blocks of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Tenure {
+    /// Which subnet.
+    pub netuid: u16,
+    /// Which UID, at last.
+    pub uid: u16,
+    /// When it was registered.
+    pub born: Option<u64>,
+    /// The first state that shows it.
+    pub first_seen: u64,
+    /// When it ended, or was seen for the last time.
+    pub until: u64,
+    /// Whether it was pruned then.
+    pub ended: bool,
+    /// Whether `born` or `until` is the middle between two snapshots, for want of a registration block.
+    pub estimated: bool,
+    /// Whether it could set weights when it was last seen: validators are seldom pruned, and no measure for miners.
+    pub validator: bool,
+}
+
+impl Tenure {
+    /// Its life from an origin; `None` if it cannot be counted from there, or was watched for no time.
+    pub fn life(&self, origin: Origin) -> Option<Life> {
+        let from = match origin {
+            Origin::Registration => self.born?,
+            Origin::FirstSeen => self.first_seen,
+        };
+        let life = Life { entry: self.first_seen.checked_sub(from)?, exit: self.until.checked_sub(from)?, ended: self.ended };
+        (life.exit > life.entry).then_some(life)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    born: Option<u64>,
+    estimated: bool,
+    first_seen: u64,
+}
+
+/// Tenures of all subnets: those that run by UID, and those that ended.
+#[derive(Clone, Debug, Default)]
+pub struct Tenures {
+    open: BTreeMap<u16, Watched>,
+    closed: Vec<Tenure>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Watched {
+    last_block: u64,
+    validators: std::collections::BTreeSet<u16>,
+    uids: BTreeMap<u16, Open>,
+}
+
+impl Tenures {
+    /// Begins to watch a subnet.
+    pub fn begin(&mut self, netuid: u16, state: &Subnet) {
+        let open = |uid: &u16| Open { born: state.registration_blocks.get(uid).copied(), estimated: false, first_seen: state.block };
+        let uids = state.uid_hotkey_map.keys().map(|uid| (*uid, open(uid))).collect();
+        self.open.insert(netuid, Watched { last_block: state.block, validators: state.validators.clone(), uids });
+    }
+
+    /// Takes the next state of a subnet, with what changed since the last one.
+    pub fn go_on(&mut self, before: &Subnet, after: &Subnet, change: &SubnetChange) {
+        let netuid = change.netuid;
+        let Some(mut watched) = self.open.remove(&netuid) else { return self.begin(netuid, after) };
+        if change.new_generation {
+            self.closed.extend(watched.uids.iter().map(|(uid, open)| open.tenure(netuid, *uid, before.block, false, &before.validators)));
+            return self.begin(netuid, after);
+        }
+        let middle = before.block.midpoint(after.block);
+        let old = watched.uids.clone();
+        // Where moved survivors came from: their tenures go on elsewhere, and do not end here.
+        let moved_from: Vec<u16> = change.events.iter().filter(|e| e.class == Class::Moved).filter_map(|e| e.previous_uid).collect();
+        let shrunk = change.new_uids < change.old_uids;
+        for event in &change.events {
+            let uid = event.uid;
+            if event.class == Class::Swapped {
+                continue;
+            }
+            if let Some(open) = old.get(&uid).filter(|_| !moved_from.contains(&uid)) {
+                // Without registration blocks, what a trim did cannot be told from pruning.
+                let pruned = match event.class {
+                    Class::Replaced | Class::ReRegistered => true,
+                    Class::ReplacedOrSwapped | Class::MovedOrReRegistered => !shrunk,
+                    _ => false,
+                };
+                let (until, guessed) = match (pruned, event.registered_at) {
+                    // The successor was registered in the block in which it was pruned; the last successor, if there were several.
+                    (true, Some(at)) => (at, false),
+                    (true, None) => (middle, true),
+                    (false, _) => (before.block, false),
+                };
+                let open = Open { estimated: open.estimated || guessed, ..*open };
+                self.closed.push(open.tenure(netuid, uid, until, pruned, &before.validators));
+            }
+            watched.uids.remove(&uid);
+            if event.new_hotkey.is_none() {
+                continue;
+            }
+            let next = match (event.class, event.previous_uid.and_then(|from| old.get(&from))) {
+                (Class::Moved, Some(open)) => *open,
+                _ => match event.registered_at {
+                    Some(at) => Open { born: Some(at), estimated: false, first_seen: after.block },
+                    // In a subnet that shrank, a known hotkey elsewhere may be an old one that moved.
+                    None if shrunk => Open { born: None, estimated: false, first_seen: after.block },
+                    None => Open { born: Some(middle), estimated: true, first_seen: after.block },
+                },
+            };
+            watched.uids.insert(uid, next);
+        }
+        watched.last_block = after.block;
+        watched.validators.clone_from(&after.validators);
+        self.open.insert(netuid, watched);
+    }
+
+    /// All tenures of a subnet, those that run censored at the last state that was seen.
+    pub fn of(&self, netuid: u16) -> Vec<Tenure> {
+        let running = self.open.get(&netuid).into_iter().flat_map(|watched| {
+            watched.uids.iter().map(move |(uid, open)| open.tenure(netuid, *uid, watched.last_block, false, &watched.validators))
+        });
+        self.closed.iter().filter(|tenure| tenure.netuid == netuid).copied().chain(running).collect()
+    }
+
+    /// The lives of miners on a subnet; validators are left out where it is known who is one.
+    pub fn lives(&self, netuid: u16, origin: Origin) -> Vec<Life> {
+        self.of(netuid).iter().filter(|tenure| !tenure.validator).filter_map(|tenure| tenure.life(origin)).collect()
+    }
+}
+
+impl Open {
+    fn tenure(&self, netuid: u16, uid: u16, until: u64, ended: bool, validators: &std::collections::BTreeSet<u16>) -> Tenure {
+        let (born, first_seen, estimated) = (self.born, self.first_seen, self.estimated);
+        Tenure { netuid, uid, born, first_seen, until, ended, estimated, validator: validators.contains(&uid) }
+    }
+}
