@@ -78,9 +78,9 @@ pub struct SubnetCompetition {
     pub uids: u64,
     /// Times its netuid was given to another subnet.
     pub new_generations: u64,
-    /// Replacements for each UID and period, in percent.
+    /// Replacements for each UID that was there at the beginning of a period, in percent.
     pub replaced_percent: f64,
-    /// Hotkeys that left for each UID and period, in percent.
+    /// Hotkeys that left for each UID that was there at the beginning of a period, in percent.
     pub hotkeys_lost_percent: f64,
     /// Replacements a day.
     pub replacements_per_day: f64,
@@ -138,7 +138,8 @@ struct Sums {
     classes: BTreeMap<Class, u64>,
     uids: u64,
     last_uids: u64,
-    uid_blocks: u128,
+    replaceable: u64,
+    replaceable_blocks: u128,
     new_generations: u64,
 }
 
@@ -246,7 +247,8 @@ impl Analyzer {
                 };
                 let change = compare::subnet(netuid, &plain(before), &plain(after));
                 if change.counts.total() > 0 {
-                    self.sums.entry(netuid).or_default().add(&change);
+                    // It divides by the UIDs at the end of the period.
+                    self.sums.entry(netuid).or_default().add_of(&change, change.new_uids);
                 }
             }
         }
@@ -292,22 +294,28 @@ impl Analyzer {
 }
 
 impl Sums {
+    /// Only UIDs that were there at the beginning of a period could be replaced in it.
     fn add(&mut self, change: &SubnetChange) {
+        self.add_of(change, change.old_uids);
+    }
+
+    fn add_of(&mut self, change: &SubnetChange, replaceable: u64) {
         let blocks = change.new_block.saturating_sub(change.old_block);
         self.periods += 1;
-        self.blocks += blocks;
+        self.blocks = self.blocks.saturating_add(blocks);
         self.longest = self.longest.max(blocks);
         self.counts.add(&change.counts);
         self.hotkeys.add(&change.hotkeys);
         change.classes.iter().for_each(|(class, count)| *self.classes.entry(*class).or_default() += count);
         self.uids += change.new_uids;
         self.last_uids = change.new_uids;
-        self.uid_blocks += u128::from(change.new_uids) * u128::from(blocks);
+        self.replaceable += replaceable;
+        self.replaceable_blocks = self.replaceable_blocks.saturating_add(u128::from(replaceable) * u128::from(blocks));
     }
 
     fn competition(&self, netuid: u16) -> SubnetCompetition {
         let days = super::days(self.blocks);
-        let uid_days = self.uid_blocks as f64 / BLOCKS_PER_DAY as f64;
+        let uid_days = self.replaceable_blocks as f64 / BLOCKS_PER_DAY as f64;
         SubnetCompetition {
             netuid,
             periods: self.periods,
@@ -320,8 +328,8 @@ impl Sums {
             avg_uids: ratio(self.uids as f64, self.periods as f64),
             uids: self.last_uids,
             new_generations: self.new_generations,
-            replaced_percent: 100.0 * ratio(self.counts.replacements as f64, self.uids as f64),
-            hotkeys_lost_percent: 100.0 * ratio(self.hotkeys.lost as f64, self.uids as f64),
+            replaced_percent: 100.0 * ratio(self.counts.replacements as f64, self.replaceable as f64),
+            hotkeys_lost_percent: 100.0 * ratio(self.hotkeys.lost as f64, self.replaceable as f64),
             replacements_per_day: ratio(self.counts.replacements as f64, days),
             deregistrations_per_day: ratio(self.counts.deregistrations as f64, days),
             changes_per_day: ratio(self.counts.total() as f64, days),

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 /// Cells that the range of the price is divided into, at most.
 const MAX_CELLS: usize = 20_000;
-/// Steps forward, at most: a month of a subnet whose price halves in an hour.
-const MAX_STEPS: u64 = 200_000;
+/// Steps forward, at most; longer windows take longer steps.
+const MAX_STEPS: u64 = 50_000;
 
 /// The price at a time to come, in rao.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

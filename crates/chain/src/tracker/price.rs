@@ -35,8 +35,7 @@ pub enum RuleError {
 
 impl Rule {
     /// The runtime's default: halves in 360 blocks, 26 % dearer after each registration, between 0.0005 and 100 TAO.
-    pub const DEFAULT: Self =
-        Self { min_rao: 500_000, max_rao: 100_000_000_000, half_life: 360, multiplier_q64: (126 << 64) / 100 };
+    pub const DEFAULT: Self = Self { min_rao: 500_000, max_rao: 100_000_000_000, half_life: 360, multiplier_q64: (126 << 64) / 100 };
 
     /// A rule with a multiplier as people write it.
     ///

@@ -181,12 +181,7 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
         term("GPUs", Some(gpu_usd_per_day), "USD a day", format!("{gpus} x {gpu_usd_per_hour} USD x 24 h")),
         term("immunity", known.immunity_blocks.map(super::days), "days", "immunity period x 12 s".to_owned()),
         term("survival past immunity", past_immunity, "", curve_how.clone()),
-        term(
-            "days a place lives",
-            lived,
-            "days",
-            format!("mean within {:.1} days, {curve_how}{bound}", super::days(watched)),
-        ),
+        term("days a place lives", lived, "days", format!("mean within {:.1} days, {curve_how}{bound}", super::days(watched))),
         term("window", Some(days), "days", "as given".to_owned()),
     ];
     let mut missing = Vec::new();

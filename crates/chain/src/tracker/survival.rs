@@ -152,12 +152,12 @@ pub fn hazard(lives: &[Life], bin_blocks: u64) -> Vec<Hazard> {
     if bin_blocks == 0 {
         return Vec::new();
     }
-    let bins = (oldest / bin_blocks + 1).min(1000);
+    let bins = (oldest / bin_blocks).saturating_add(1).min(1000);
     let bin = |index: u64| {
-        let (from, to) = (index * bin_blocks, (index + 1).saturating_mul(bin_blocks));
-        let watched: u64 = lives.iter().map(|life| life.exit.min(to).saturating_sub(life.entry.max(from))).sum();
+        let (from, to) = (index.saturating_mul(bin_blocks), (index + 1).saturating_mul(bin_blocks));
+        let watched: u128 = lives.iter().map(|life| u128::from(life.exit.min(to).saturating_sub(life.entry.max(from)))).sum();
         let ended = lives.iter().filter(|life| life.ended && (from..to).contains(&life.exit)).count() as u64;
-        let watched_days = super::days(watched);
+        let watched_days = watched as f64 / super::BLOCKS_PER_DAY as f64;
         let rate = |count: f64| if watched_days > 0.0 { count / watched_days } else { 0.0 };
         let (lower, upper) = byar(ended);
         Hazard {
