@@ -41,6 +41,8 @@ pub(crate) enum Command {
     PurgeServer(PurgeServer),
     /// Keys: make, show, sign, convert
     Wallet(wallet::Wallet),
+    /// Competition, prices and prospects on subnets, from snapshots
+    Subnets(crate::commands::subnets::Subnets),
 }
 
 /// How to reach the miner API, and as whom.

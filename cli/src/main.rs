@@ -56,6 +56,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::PurgeDeployment(args) => commands::purge::one(args).await,
         Command::PurgeServer(args) => commands::purge::server(args).await,
         Command::Wallet(args) => commands::wallet::run(args),
+        Command::Subnets(args) => commands::subnets::run(args).await,
     }
 }
 

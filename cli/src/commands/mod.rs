@@ -7,6 +7,7 @@ pub(crate) mod lock;
 pub(crate) mod purge;
 pub(crate) mod status;
 pub(crate) mod wallet;
+pub(crate) mod subnets;
 
 use crate::{
     client::Client,

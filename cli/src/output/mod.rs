@@ -1,6 +1,8 @@
 //! What people and scripts see. Answers go to standard output, everything else to standard error.
 
+pub(crate) mod plot;
 pub(crate) mod report;
+pub(crate) mod sheet;
 mod table;
 
 pub(crate) use table::Table;
@@ -20,6 +22,17 @@ fn out(text: &str) {
 /// Text as it is.
 pub(crate) fn text(text: &str) {
     out(text);
+}
+
+/// What is no text; only for programs and files.
+pub(crate) fn bytes(bytes: &[u8]) {
+    let _ = std::io::stdout().write_all(bytes);
+    let _ = std::io::stdout().flush();
+}
+
+/// Whether a person would see it.
+pub(crate) fn seen() -> bool {
+    std::io::stdout().is_terminal()
 }
 
 /// One line.

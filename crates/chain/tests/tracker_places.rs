@@ -195,7 +195,8 @@ fn curve(days: u64, ended: usize, alive: usize) -> Curve {
     kaplan_meier(&lives)
 }
 
-const QUESTION: Question = Question { gpus: 8, gpu_usd_per_hour: 2.0, tao_usd: 400.0, budget_tao: 2.0, days: 30.0 };
+const QUESTION: Question =
+    Question { gpus: 8, gpu_usd_per_hour: 2.0, gpu_price_from: "as given", tao_usd: 400.0, budget_tao: 2.0, days: 30.0 };
 
 fn known() -> Known {
     Known {

@@ -24,6 +24,8 @@ pub struct Question {
     pub gpus: u32,
     /// What one of them costs, in US dollars an hour.
     pub gpu_usd_per_hour: f64,
+    /// Who says so.
+    pub gpu_price_from: &'static str,
     /// US dollars for a TAO.
     pub tao_usd: f64,
     /// The most that the registration may cost, in TAO.
@@ -159,7 +161,7 @@ fn percentile(sorted: &[f64], part: f64) -> f64 {
 
 /// Answers for one subnet.
 pub fn answer(question: &Question, known: &Known) -> Recommendation {
-    let Question { gpus, gpu_usd_per_hour, tao_usd, budget_tao, days } = *question;
+    let Question { gpus, gpu_usd_per_hour, gpu_price_from, tao_usd, budget_tao, days } = *question;
     let window = (days * BLOCKS_PER_DAY as f64).round().max(0.0) as u64;
     let curve = &known.curve;
     // Beyond what was watched nobody is taken to live: a lower bound.
@@ -178,10 +180,11 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
         term("TAO price", Some(tao_usd), "USD", "as given".to_owned()),
         term("registration", known.price_tao, "TAO", "burn in the last snapshot".to_owned()),
         term("registration", known.price_tao.map(|tao| tao * tao_usd), "USD", "registration in TAO x TAO price".to_owned()),
-        term("GPUs", Some(gpu_usd_per_day), "USD a day", format!("{gpus} x {gpu_usd_per_hour} USD x 24 h")),
+        term("GPUs", Some(gpu_usd_per_day), "USD a day", format!("{gpus} x {gpu_usd_per_hour} USD ({gpu_price_from}) x 24 h")),
         term("immunity", known.immunity_blocks.map(super::days), "days", "immunity period x 12 s".to_owned()),
         term("survival past immunity", past_immunity, "", curve_how.clone()),
         term("days a place lives", lived, "days", format!("mean within {:.1} days, {curve_how}{bound}", super::days(watched))),
+        term("budget", Some(budget_tao), "TAO", "as given".to_owned()),
         term("window", Some(days), "days", "as given".to_owned()),
     ];
     let mut missing = Vec::new();

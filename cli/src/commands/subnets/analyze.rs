@@ -1,0 +1,173 @@
+//! `subnets analyze`: competition on all subnets over the snapshots of a folder.
+
+use super::{Folder, Out, document, note_ignored};
+use crate::{
+    failure::{Failure, Kind},
+    output::{
+        Table, plot, printable,
+        sheet::{Kind as Column, Sheet},
+    },
+};
+use chain::tracker::analysis::{Analysis, Counting, SortBy, SubnetCompetition};
+use clap::{Args as ClapArgs, ValueEnum};
+use std::{fmt::Write as _, path::PathBuf};
+
+/// Which subnets are contested most.
+#[derive(Debug, ClapArgs)]
+#[command(
+    args_override_self = true,
+    after_help = "Examples:\n  chutes-miner subnets analyze --dir snapshots --sort-by percentage\n  \
+        chutes-miner subnets analyze --dir snapshots -o json | jq .total\n\n\
+        A period lies between two good states of a subnet. Rates are per day, as periods\ndiffer, and lower bounds, as a UID may change twice within one."
+)]
+pub(super) struct Analyze {
+    #[command(flatten)]
+    folder: Folder,
+    /// What to rank by, a day
+    #[arg(long, value_enum, default_value_t = Sort::Replacements)]
+    sort_by: Sort,
+    /// Rows of the table and the plot; 0 for all
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    limit: usize,
+    /// Count periods as the existing tracker does, empty snapshots included
+    #[arg(long)]
+    as_before: bool,
+    /// Draw the ranking into a file (.svg or .html)
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    #[command(flatten)]
+    out: Out,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Sort {
+    Replacements,
+    Percentage,
+    Deregistrations,
+    Changes,
+}
+
+impl Sort {
+    fn key(self) -> (SortBy, &'static str) {
+        match self {
+            Self::Replacements => (SortBy::Replacements, "replacements a day"),
+            Self::Percentage => (SortBy::Percentage, "percent of UIDs replaced a day"),
+            Self::Deregistrations => (SortBy::Deregistrations, "deregistrations a day"),
+            Self::Changes => (SortBy::Changes, "changes a day"),
+        }
+    }
+}
+
+pub(super) async fn run(args: Analyze) -> Result<(), Failure> {
+    let counting = if args.as_before { Counting::AsBefore } else { Counting::Observed };
+    let analyzer = args.folder.watch(counting).await?;
+    note_ignored(&analyzer);
+    let mut analysis = analyzer.analysis();
+    if analysis.subnets.is_empty() {
+        return Err(Failure::new(
+            Kind::NotFound,
+            format!("{} good snapshot(s) of {} make no period", analysis.snapshots, args.folder.network),
+        )
+        .advise("take another snapshot later, or name the network with --network"));
+    }
+    let (by, words) = args.sort_by.key();
+    analysis.sort(by);
+    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    if let Some(path) = &args.plot {
+        let value = |one: &SubnetCompetition| match by {
+            SortBy::Replacements => one.replacements_per_day,
+            SortBy::Percentage => one.replaced_percent_per_day,
+            SortBy::Deregistrations => one.deregistrations_per_day,
+            SortBy::Changes => one.changes_per_day,
+        };
+        let bars: Vec<_> = analysis.subnets.iter().take(limit.min(40)).map(|one| (format!("SN {}", one.netuid), value(one))).collect();
+        plot::write(path, "Competition on subnets", &plot::bars("Competition on subnets", words, &bars)?)?;
+    }
+    args.out.give(|width| render(&analysis, words, limit, width), || document(&analysis), || sheet(&analysis))
+}
+
+fn render(analysis: &Analysis, words: &str, limit: usize, width: u16) -> String {
+    let changed: Vec<_> = analysis.subnets.iter().filter(|one| one.changes > 0).collect();
+    let mut table = Table::new(&["Rank", "Netuid", "Repl/d", "Dereg/d", "%/d", "Repl.", "Dereg.", "New", "Lost", "UIDs", "Days"], width);
+    for (rank, one) in changed.iter().take(limit).enumerate() {
+        table.row([
+            (rank + 1).to_string(),
+            one.netuid.to_string(),
+            format!("{:.1}", one.replacements_per_day),
+            format!("{:.1}", one.deregistrations_per_day),
+            format!("{:.2}", one.replaced_percent_per_day),
+            one.counts.replacements.to_string(),
+            one.counts.deregistrations.to_string(),
+            one.counts.new_registrations.to_string(),
+            one.hotkeys.lost.to_string(),
+            one.uids.to_string(),
+            format!("{:.2}", one.days),
+        ]);
+    }
+    let mut text = table.render();
+    let more = changed.len().saturating_sub(limit);
+    if more > 0 {
+        let _ = writeln!(text, "... {more} more; --limit 0 shows all");
+    }
+    let time = |time: &Option<String>| time.as_deref().map_or_else(|| "?".to_owned(), |time| printable(time.get(..16).unwrap_or(time)));
+    let _ = writeln!(text, "\nBy {words}; {} snapshots, {} to {}.", analysis.snapshots, time(&analysis.first), time(&analysis.last));
+    let total = &analysis.total;
+    let _ = writeln!(
+        text,
+        "{} subnets, {} changed: {} replacements, {} deregistrations,\n{} new registrations; {} hotkeys left, {} came, {} sit on another UID.",
+        analysis.subnets.len(),
+        changed.len(),
+        total.replacements,
+        total.deregistrations,
+        total.new_registrations,
+        analysis.hotkeys.lost,
+        analysis.hotkeys.gained,
+        analysis.hotkeys.moved,
+    );
+    let classes: Vec<String> =
+        analysis.classes.iter().map(|(class, count)| format!("{count} {}", class.name().replace('_', " "))).collect();
+    if !classes.is_empty() {
+        let _ = writeln!(text, "{}", crate::output::wrapped(&format!("Told apart: {}.", classes.join(", ")), width, 2));
+    }
+    text
+}
+
+fn sheet(analysis: &Analysis) -> Sheet {
+    let mut sheet = Sheet::new(&[
+        ("netuid", Column::Integer),
+        ("periods", Column::Integer),
+        ("days", Column::Number),
+        ("replacements", Column::Integer),
+        ("deregistrations", Column::Integer),
+        ("new_registrations", Column::Integer),
+        ("hotkeys_lost", Column::Integer),
+        ("hotkeys_gained", Column::Integer),
+        ("hotkeys_moved", Column::Integer),
+        ("avg_uids", Column::Number),
+        ("replaced_percent", Column::Number),
+        ("replacements_per_day", Column::Number),
+        ("deregistrations_per_day", Column::Number),
+        ("changes_per_day", Column::Number),
+        ("replaced_percent_per_day", Column::Number),
+    ]);
+    for one in &analysis.subnets {
+        sheet.row([
+            one.netuid.into(),
+            one.periods.into(),
+            one.days.into(),
+            one.counts.replacements.into(),
+            one.counts.deregistrations.into(),
+            one.counts.new_registrations.into(),
+            one.hotkeys.lost.into(),
+            one.hotkeys.gained.into(),
+            one.hotkeys.moved.into(),
+            one.avg_uids.into(),
+            one.replaced_percent.into(),
+            one.replacements_per_day.into(),
+            one.deregistrations_per_day.into(),
+            one.changes_per_day.into(),
+            one.replaced_percent_per_day.into(),
+        ]);
+    }
+    sheet
+}

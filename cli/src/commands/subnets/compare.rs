@@ -1,0 +1,189 @@
+//! `subnets compare`: what changed between two snapshot files.
+
+use super::{Out, document};
+use crate::{
+    failure::{Failure, Kind},
+    output::{
+        Table, note, printable,
+        sheet::{Kind as Column, Sheet},
+    },
+};
+use chain::tracker::{
+    compare::{self, Comparison, SubnetChange},
+    snapshot::{Key, Snapshot, SnapshotError},
+};
+use clap::Args as ClapArgs;
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+/// What changed between two snapshots.
+#[derive(Debug, ClapArgs)]
+#[command(
+    args_override_self = true,
+    after_help = "Examples:\n  chutes-miner subnets compare --snapshot1 old.json --snapshot2 new.json\n  \
+        chutes-miner subnets compare --snapshot1 old.json --snapshot2 new.json --netuid 64"
+)]
+pub(super) struct Compare {
+    /// The older snapshot
+    #[arg(long, value_name = "FILE")]
+    snapshot1: PathBuf,
+    /// The newer one
+    #[arg(long, value_name = "FILE")]
+    snapshot2: PathBuf,
+    /// Only this subnet, with each UID
+    #[arg(long, value_name = "N")]
+    netuid: Option<u16>,
+    #[command(flatten)]
+    out: Out,
+}
+
+pub(super) fn run(args: &Compare) -> Result<(), Failure> {
+    let (mut old, mut new) = (read(&args.snapshot1)?, read(&args.snapshot2)?);
+    if old.network != new.network {
+        return Err(Failure::general(format!("one snapshot is of {:?}, the other of {:?}", old.network, new.network)));
+    }
+    if let Some(netuid) = args.netuid {
+        old.subnets.retain(|one, _| *one == netuid);
+        new.subnets.retain(|one, _| *one == netuid);
+    }
+    let comparison = compare::snapshots(&old, &new);
+    for gap in comparison.gaps.iter().take(5) {
+        note(&format!("subnet {} is not compared: {}", gap.netuid, gap.reason));
+    }
+    if comparison.gaps.len() > 5 {
+        note(&format!("{} more subnets are not compared; -o json names them", comparison.gaps.len() - 5));
+    }
+    if comparison.subnets.is_empty() {
+        return Err(
+            Failure::general("no subnet can be compared").advise("--snapshot1 is the older one; -o json of analyze names what is broken")
+        );
+    }
+    let one = args.netuid.and_then(|_| comparison.subnets.first());
+    args.out.give(
+        |width| one.map_or_else(|| render(&comparison, width), |change| render_one(change, width)),
+        || document(&comparison),
+        || one.map_or_else(|| sheet(&comparison), sheet_of_one),
+    )
+}
+
+fn read(path: &Path) -> Result<Snapshot, Failure> {
+    Snapshot::read(path).map_err(|error| {
+        let missing = matches!(&error, SnapshotError::Io(error) if error.kind() == std::io::ErrorKind::NotFound);
+        let kind = if missing { Kind::NotFound } else { Kind::General };
+        Failure::new(kind, format!("{}: {error}", path.display()))
+    })
+}
+
+fn classes(change: &SubnetChange) -> String {
+    change.classes.iter().map(|(class, count)| format!("{count} {}", class.name().replace('_', " "))).collect::<Vec<_>>().join(", ")
+}
+
+fn render(comparison: &Comparison, width: u16) -> String {
+    let mut text = format!("Old: {}\nNew: {}\n\n", printable(&comparison.old_timestamp), printable(&comparison.new_timestamp));
+    let mut table = Table::new(&["Netuid", "Repl.", "New", "Dereg.", "UIDs", "Told apart"], width);
+    for one in comparison.subnets.iter().filter(|one| one.counts.total() > 0 || !one.events.is_empty() || one.new_generation) {
+        let uids = if one.old_uids == one.new_uids { one.new_uids.to_string() } else { format!("{}>{}", one.old_uids, one.new_uids) };
+        let apart = if one.new_generation { "another subnet now".to_owned() } else { classes(one) };
+        table.row([
+            one.netuid.to_string(),
+            one.counts.replacements.to_string(),
+            one.counts.new_registrations.to_string(),
+            one.counts.deregistrations.to_string(),
+            uids,
+            apart,
+        ]);
+    }
+    text.push_str(&table.render());
+    let counts = &comparison.counts;
+    let _ = writeln!(
+        text,
+        "\n{} replacements, {} deregistrations, {} new registrations;\n{} hotkeys left, {} came, {} sit on another UID.",
+        counts.replacements,
+        counts.deregistrations,
+        counts.new_registrations,
+        comparison.hotkeys.lost,
+        comparison.hotkeys.gained,
+        comparison.hotkeys.moved
+    );
+    text
+}
+
+/// The beginning and end of an address.
+fn short(key: Option<&Key>) -> String {
+    key.map_or_else(|| "-".to_owned(), |key| format!("{}..{}", key.as_str().get(..6).unwrap_or("?"), key.as_str().get(42..).unwrap_or("?")))
+}
+
+fn render_one(change: &SubnetChange, width: u16) -> String {
+    let mut table = Table::new(&["UID", "What", "Old hotkey", "New hotkey", "Was on", "Block"], width);
+    for event in &change.events {
+        table.row([
+            event.uid.to_string(),
+            event.class.name().replace('_', " "),
+            short(event.old_hotkey.as_ref()),
+            short(event.new_hotkey.as_ref()),
+            event.previous_uid.map_or_else(|| "-".to_owned(), |uid| uid.to_string()),
+            event.registered_at.map_or_else(|| "-".to_owned(), |block| block.to_string()),
+        ]);
+    }
+    let mut text = table.render();
+    let _ = writeln!(text, "\nSubnet {}, blocks {} to {}: {}", change.netuid, change.old_block, change.new_block, classes(change));
+    text
+}
+
+fn sheet(comparison: &Comparison) -> Sheet {
+    let mut sheet = Sheet::new(&[
+        ("netuid", Column::Integer),
+        ("old_block", Column::Integer),
+        ("new_block", Column::Integer),
+        ("old_uids", Column::Integer),
+        ("new_uids", Column::Integer),
+        ("replacements", Column::Integer),
+        ("new_registrations", Column::Integer),
+        ("deregistrations", Column::Integer),
+        ("hotkeys_lost", Column::Integer),
+        ("hotkeys_gained", Column::Integer),
+        ("hotkeys_moved", Column::Integer),
+    ]);
+    for one in &comparison.subnets {
+        sheet.row([
+            one.netuid.into(),
+            one.old_block.into(),
+            one.new_block.into(),
+            one.old_uids.into(),
+            one.new_uids.into(),
+            one.counts.replacements.into(),
+            one.counts.new_registrations.into(),
+            one.counts.deregistrations.into(),
+            one.hotkeys.lost.into(),
+            one.hotkeys.gained.into(),
+            one.hotkeys.moved.into(),
+        ]);
+    }
+    sheet
+}
+
+fn sheet_of_one(change: &SubnetChange) -> Sheet {
+    let mut sheet = Sheet::new(&[
+        ("netuid", Column::Integer),
+        ("uid", Column::Integer),
+        ("class", Column::Text),
+        ("old_hotkey", Column::Text),
+        ("new_hotkey", Column::Text),
+        ("previous_uid", Column::Integer),
+        ("registered_at", Column::Integer),
+    ]);
+    for event in &change.events {
+        sheet.row([
+            change.netuid.into(),
+            event.uid.into(),
+            event.class.name().into(),
+            event.old_hotkey.as_ref().map(Key::as_str).into(),
+            event.new_hotkey.as_ref().map(Key::as_str).into(),
+            event.previous_uid.into(),
+            event.registered_at.into(),
+        ]);
+    }
+    sheet
+}

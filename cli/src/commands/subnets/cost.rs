@@ -1,0 +1,119 @@
+//! `subnets cost`: what a place costs, beside how contested it is.
+
+use super::{Folder, Out, document, note_ignored, shown};
+use crate::{
+    failure::{Failure, Kind},
+    output::{
+        Table,
+        sheet::{Kind as Column, Sheet},
+    },
+};
+use chain::tracker::{
+    analysis::Counting,
+    cost::{self, Cost as Place},
+};
+use clap::Args as ClapArgs;
+use serde_json::json;
+use std::{collections::BTreeMap, fmt::Write as _};
+
+/// What a place costs.
+#[derive(Debug, ClapArgs)]
+#[command(
+    args_override_self = true,
+    after_help = "Examples:\n  chutes-miner subnets cost --dir snapshots --netuid 1,64\n  \
+        chutes-miner subnets cost --dir snapshots --tao-usd 400 -o csv\n\n\
+        CSV has the columns of the existing tracker."
+)]
+pub(super) struct Cost {
+    #[command(flatten)]
+    folder: Folder,
+    /// These subnets; all if none is given
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    netuid: Vec<u16>,
+    /// US dollars for a TAO
+    #[arg(long, env = "TAO_USD", value_name = "USD")]
+    tao_usd: Option<f64>,
+    #[command(flatten)]
+    out: Out,
+}
+
+pub(super) async fn run(args: Cost) -> Result<(), Failure> {
+    let analyzer = args.folder.watch(Counting::Observed).await?;
+    note_ignored(&analyzer);
+    let wanted = |netuid: &u16| args.netuid.is_empty() || args.netuid.contains(netuid);
+    let mut places: Vec<Place> =
+        analyzer.states().iter().filter(|(netuid, _)| wanted(netuid)).map(|(netuid, state)| cost::of(*netuid, state)).collect();
+    if places.is_empty() {
+        return Err(Failure::new(Kind::NotFound, "no snapshot shows these subnets"));
+    }
+    if places.iter().all(|place| place.burn_cost_tao.is_none()) {
+        return Err(Failure::new(Kind::NotFound, "not enough data: the snapshots have no prices")
+            .advise("a snapshot of ours has them; the existing tracker's have UIDs and hotkeys only"));
+    }
+    places.sort_by(|a, b| b.burn_cost_tao.unwrap_or(-1.0).total_cmp(&a.burn_cost_tao.unwrap_or(-1.0)).then(a.netuid.cmp(&b.netuid)));
+    let contested: BTreeMap<u16, f64> = analyzer.analysis().subnets.iter().map(|one| (one.netuid, one.replaced_percent_per_day)).collect();
+    let usd = |place: &Place| place.burn_cost_tao.zip(args.tao_usd).map(|(tao, price)| tao * price);
+    args.out.give(
+        |width| {
+            let mut table = Table::new(&["Netuid", "TAO", "USD", "UIDs", "Full", "Immune (h)", "Reg/d", "%/d"], width);
+            for place in &places {
+                table.row([
+                    place.netuid.to_string(),
+                    shown(place.burn_cost_tao, 6),
+                    shown(usd(place), 2),
+                    format!("{}/{}", place.current_neurons, place.max_neurons.map_or_else(|| "?".to_owned(), |max| max.to_string())),
+                    place.is_full.map_or("-", |full| if full { "yes" } else { "no" }).to_owned(),
+                    shown(place.immunity_hours, 1),
+                    shown(place.registrations_per_day, 1),
+                    shown(contested.get(&place.netuid).copied(), 2),
+                ]);
+            }
+            let mut text = table.render();
+            let known: Vec<(u16, f64)> = places.iter().filter_map(|place| Some((place.netuid, place.burn_cost_tao?))).collect();
+            if let (Some(dearest), Some(cheapest)) = (known.first(), known.last()) {
+                let mean = known.iter().map(|(_, tao)| tao).sum::<f64>() / known.len() as f64;
+                let _ = writeln!(
+                    text,
+                    "\nDearest: subnet {} at {:.6} TAO; cheapest: subnet {} at {:.6} TAO; mean {mean:.6} TAO.",
+                    dearest.0, dearest.1, cheapest.0, cheapest.1
+                );
+            }
+            text
+        },
+        || {
+            let rows = places.iter().map(|place| {
+                let mut row = document(place);
+                row["burn_cost_usd"] = json!(usd(place));
+                row["replaced_percent_per_day"] = json!(contested.get(&place.netuid));
+                row
+            });
+            json!({ "tao_usd": args.tao_usd, "subnets": rows.collect::<Vec<_>>() })
+        },
+        || sheet(&places),
+    )
+}
+
+fn sheet(places: &[Place]) -> Sheet {
+    let mut sheet = Sheet::new(&[
+        ("netuid", Column::Integer),
+        ("burn_cost_tao", Column::Number),
+        ("current_neurons", Column::Integer),
+        ("max_neurons", Column::Integer),
+        ("occupancy_pct", Column::Number),
+        ("is_full", Column::Flag),
+        ("difficulty", Column::Text),
+    ]);
+    for place in places {
+        sheet.row([
+            place.netuid.into(),
+            place.burn_cost_tao.into(),
+            place.current_neurons.into(),
+            place.max_neurons.into(),
+            place.occupancy_pct.into(),
+            place.is_full.into(),
+            // Where it is off it is the largest number of 64 bits, which no column of numbers holds.
+            place.difficulty.map(|difficulty| difficulty.to_string()).as_deref().into(),
+        ]);
+    }
+    sheet
+}

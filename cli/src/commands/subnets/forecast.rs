@@ -1,0 +1,148 @@
+//! `subnets forecast`: what a registration will cost.
+
+use super::{Folder, Out, document, note_ignored, state};
+use crate::{
+    failure::{Failure, Kind},
+    output::{
+        Table, plot,
+        sheet::{Kind as Column, Sheet},
+    },
+};
+use chain::tracker::{
+    BLOCKS_PER_DAY, RAO,
+    analysis::Counting,
+    cost, days,
+    forecast::{self, Point},
+    price::{Rule, RuleError},
+    recommend::parse_tao,
+    tao,
+};
+use clap::Args as ClapArgs;
+use serde_json::json;
+use std::{fmt::Write as _, path::PathBuf};
+
+/// What a registration will cost.
+#[derive(Debug, ClapArgs)]
+#[command(
+    args_override_self = true,
+    after_help = "Examples:\n  chutes-miner subnets forecast --dir snapshots --netuid 64 --days 2\n  \
+        chutes-miner subnets forecast --price 0.5TAO --registrations-per-day 20 --days 2\n\n\
+        Without a snapshot the runtime's default rule is taken: the price halves in 360\n\
+        blocks, rises by 26 % with each registration, and stays from 0.0005 to 100 TAO."
+)]
+pub(super) struct Forecast {
+    #[command(flatten)]
+    folder: Folder,
+    /// The subnet whose price and rule the last snapshot tells
+    #[arg(long, value_name = "N", required_unless_present = "price")]
+    netuid: Option<u16>,
+    /// The price now, instead of a snapshot's
+    #[arg(long, value_name = "TAO")]
+    price: Option<String>,
+    /// How many register, instead of those of the week before
+    #[arg(long, value_name = "N")]
+    registrations_per_day: Option<f64>,
+    /// Days to look ahead
+    #[arg(long, default_value_t = 1.0, value_name = "DAYS")]
+    days: f64,
+    /// What you would pay: says when it would cost that
+    #[arg(long, value_name = "TAO")]
+    below: Option<String>,
+    /// Rows of the forecast
+    #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    points: u32,
+    /// Draw it into a file (.svg or .html)
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    #[command(flatten)]
+    out: Out,
+}
+
+struct Start {
+    rule: Rule,
+    price: u64,
+    rate: f64,
+}
+
+pub(super) async fn run(args: Forecast) -> Result<(), Failure> {
+    let Start { rule, price, rate } = start(&args).await?;
+    let usage = |what: String| Failure::new(Kind::Usage, what);
+    if !(args.days > 0.0 && args.days <= 365.0) {
+        return Err(usage("--days is from 0 to 365".to_owned()));
+    }
+    let blocks = (args.days * BLOCKS_PER_DAY as f64).round() as u64;
+    let points = forecast::forecast(&rule, price, rate, blocks, args.points).map_err(|error| usage(error.to_string()))?;
+    let below = args.below.as_deref().map(parse_tao).transpose().map_err(usage)?;
+    let wait = below.map(|wanted| rule.blocks_until(price, wanted));
+    if let Some(path) = &args.plot {
+        let title = "Price of a registration";
+        let band: Vec<_> = points.iter().map(|p| [days(p.blocks), tao(p.low_rao), tao(p.median_rao), tao(p.high_rao)]).collect();
+        plot::write(path, title, &plot::curve(&plot::Curve { title, x: "days from now", y: "TAO", points: &band, steps: false })?)?;
+    }
+    args.out.give(
+        |width| render(&points, rate, wait, width),
+        || json!({ "rule": rule_json(&rule), "registrations_per_day": rate, "blocks_until_below": wait.flatten(), "points": document(&points) }),
+        || sheet(&points),
+    )
+}
+
+/// As numbers that every reader of JSON takes.
+fn rule_json(rule: &Rule) -> serde_json::Value {
+    let multiplier = rule.multiplier_q64 as f64 / 2_f64.powi(64);
+    json!({ "min_rao": rule.min_rao, "max_rao": rule.max_rao, "half_life": rule.half_life, "multiplier": multiplier })
+}
+
+async fn start(args: &Forecast) -> Result<Start, Failure> {
+    let price = args.price.as_deref().map(parse_tao).transpose().map_err(|what| Failure::new(Kind::Usage, what))?;
+    let Some(netuid) = args.netuid else {
+        return Ok(Start { rule: Rule::DEFAULT, price: price.unwrap_or(RAO), rate: args.registrations_per_day.unwrap_or(0.0) });
+    };
+    let analyzer = args.folder.watch(Counting::Observed).await?;
+    note_ignored(&analyzer);
+    let state = state(&analyzer, netuid)?;
+    let missing = |what: String| {
+        Failure::new(Kind::NotFound, format!("not enough data: {what}"))
+            .advise("a snapshot of ours has it; --price and --registrations-per-day without --netuid take the default rule")
+    };
+    let rule = Rule::of(&state.parameters).map_err(|error: RuleError| missing(error.to_string()))?;
+    let price = price.or(state.parameters.burn_rao).ok_or_else(|| missing("the price is missing".to_owned()))?;
+    let rate = args.registrations_per_day.or_else(|| cost::registrations_per_day(state, 7));
+    Ok(Start { rule, price, rate: rate.ok_or_else(|| missing("registration blocks are missing".to_owned()))? })
+}
+
+fn render(points: &[Point], rate: f64, wait: Option<Option<u64>>, width: u16) -> String {
+    let mut table = Table::new(&["Hours", "10 %", "50 %", "90 %", "Nobody comes"], width);
+    for point in points {
+        table.row([
+            format!("{:.1}", days(point.blocks) * 24.0),
+            format!("{:.6}", tao(point.low_rao)),
+            format!("{:.6}", tao(point.median_rao)),
+            format!("{:.6}", tao(point.high_rao)),
+            format!("{:.6}", tao(point.quiet_rao)),
+        ]);
+    }
+    let mut text = table.render();
+    let _ = writeln!(text, "\nTAO, with {rate:.1} registrations a day that come by chance: below a column with its part of the chances.");
+    match wait {
+        Some(Some(blocks)) => {
+            let _ = writeln!(text, "It costs what you would pay in {:.1} hours, if nobody comes before.", days(blocks) * 24.0);
+        }
+        Some(None) => text.push_str("It never costs so little.\n"),
+        None => {}
+    }
+    text
+}
+
+fn sheet(points: &[Point]) -> Sheet {
+    let mut sheet = Sheet::new(&[
+        ("blocks", Column::Integer),
+        ("quiet_rao", Column::Integer),
+        ("low_rao", Column::Integer),
+        ("median_rao", Column::Integer),
+        ("high_rao", Column::Integer),
+    ]);
+    for point in points {
+        sheet.row([point.blocks.into(), point.quiet_rao.into(), point.low_rao.into(), point.median_rao.into(), point.high_rao.into()]);
+    }
+    sheet
+}

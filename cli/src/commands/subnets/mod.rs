@@ -1,0 +1,179 @@
+//! `subnets`: what the tracker says, from snapshot files alone.
+
+mod analyze;
+mod compare;
+mod cost;
+mod eviction;
+mod forecast;
+mod recommend;
+mod survival;
+
+use crate::{
+    failure::{Failure, Kind},
+    output::{self, sheet::Sheet},
+};
+use chain::tracker::{
+    analysis::{Analyzer, Counting},
+    folder,
+    snapshot::Subnet,
+};
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// Competition, prices and prospects on subnets, from snapshots.
+#[derive(Debug, ClapArgs)]
+#[command(
+    args_override_self = true,
+    after_help = "Snapshots are the files of the existing tracker (snapshot_*.json, also .gz). What they\n\
+        do not carry, such as prices, is not guessed."
+)]
+pub(crate) struct Subnets {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Which subnets are contested most
+    Analyze(analyze::Analyze),
+    /// What changed between two snapshots
+    Compare(compare::Compare),
+    /// What a place costs
+    Cost(cost::Cost),
+    /// How long UIDs live
+    Survival(survival::Survival),
+    /// How close UIDs are to being pruned
+    Eviction(eviction::Eviction),
+    /// What a registration will cost
+    Forecast(forecast::Forecast),
+    /// Where a place would pay
+    Recommend(recommend::Recommend),
+}
+
+pub(crate) async fn run(args: Subnets) -> Result<(), Failure> {
+    match args.command {
+        Command::Analyze(args) => analyze::run(args).await,
+        Command::Compare(args) => compare::run(&args),
+        Command::Cost(args) => cost::run(args).await,
+        Command::Survival(args) => survival::run(args).await,
+        Command::Eviction(args) => eviction::run(args).await,
+        Command::Forecast(args) => forecast::run(args).await,
+        Command::Recommend(args) => recommend::run(args).await,
+    }
+}
+
+/// Where the snapshots are.
+#[derive(Clone, Debug, ClapArgs)]
+struct Folder {
+    /// Folder of the snapshots
+    #[arg(long, visible_alias = "data-dir", value_name = "DIR", default_value = "snapshots")]
+    dir: PathBuf,
+    /// Network of the snapshots; those of others are ignored
+    #[arg(long, default_value = "finney")]
+    network: String,
+}
+
+impl Folder {
+    /// Reads the snapshots one after another.
+    async fn watch(&self, counting: Counting) -> Result<Analyzer, Failure> {
+        let missing = |error| {
+            Failure::new(Kind::NotFound, format!("{} cannot be read: {error}", self.dir.display()))
+                .advise("--dir DIR says where the snapshots are")
+        };
+        let mut analyzer = Analyzer::new(self.network.clone(), counting);
+        let mut none = true;
+        for (path, snapshot) in folder::stream(&self.dir).map_err(missing)? {
+            none = false;
+            analyzer.add(&path.file_name().unwrap_or_default().to_string_lossy(), snapshot);
+            // So that an interrupt is seen between two files.
+            tokio::task::yield_now().await;
+        }
+        if none {
+            let what = format!("no snapshots (snapshot_*.json) in {}", self.dir.display());
+            return Err(Failure::new(Kind::NotFound, what).advise("--dir DIR says where the snapshots are"));
+        }
+        Ok(analyzer)
+    }
+}
+
+/// How to give the answer.
+#[derive(Clone, Debug, ClapArgs)]
+struct Out {
+    /// How to print it
+    #[arg(long, short, value_enum, default_value_t = Form::Table)]
+    output: Form,
+    /// Write the answer into a file instead
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Table,
+    Json,
+    Csv,
+    Parquet,
+}
+
+impl Out {
+    /// Gives the answer in the form that was asked for.
+    fn give(&self, table: impl FnOnce(u16) -> String, json: impl FnOnce() -> Value, sheet: impl FnOnce() -> Sheet) -> Result<(), Failure> {
+        let bytes = match self.output {
+            Form::Table => table(output::width()).into_bytes(),
+            Form::Json if self.file.is_none() => {
+                output::json_indented(&json());
+                return Ok(());
+            }
+            Form::Json => format!("{:#}\n", json()).into_bytes(),
+            Form::Csv => sheet().csv()?,
+            Form::Parquet if self.file.is_none() && output::seen() => {
+                return Err(Failure::new(Kind::Usage, "Parquet is nothing to look at").advise("--file FILE"));
+            }
+            Form::Parquet => sheet().parquet()?,
+        };
+        match &self.file {
+            None => output::bytes(&bytes),
+            Some(path) => {
+                std::fs::write(path, bytes).map_err(|error| Failure::general(format!("{} cannot be written: {error}", path.display())))?
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A document of something that always is one.
+fn document(value: &impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// The last good state of a subnet.
+fn state(analyzer: &Analyzer, netuid: u16) -> Result<&Subnet, Failure> {
+    let missing = || Failure::new(Kind::NotFound, format!("no snapshot shows subnet {netuid}"));
+    analyzer.states().get(&netuid).ok_or_else(missing)
+}
+
+/// A number for a table; `-` for none.
+fn shown(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// What was left out, for people: each reason with how often, at most a few.
+fn note_ignored(analyzer: &Analyzer) {
+    let ignored = analyzer.analysis().ignored;
+    let mut by_snapshot: std::collections::BTreeMap<&str, Vec<&chain::tracker::analysis::Ignored>> = std::collections::BTreeMap::new();
+    for one in &ignored {
+        by_snapshot.entry(&one.snapshot).or_default().push(one);
+    }
+    let count = by_snapshot.len();
+    for (snapshot, list) in by_snapshot.iter().take(5) {
+        let Some(first) = list.first() else { continue };
+        match first.netuid {
+            None => output::note(&format!("ignored {snapshot}: {}", first.reason)),
+            Some(netuid) => output::note(&format!("ignored {} subnet(s) of {snapshot}; the first, {netuid}: {}", list.len(), first.reason)),
+        }
+    }
+    if count > 5 {
+        output::note(&format!("ignored all or part of {} more snapshots; -o json names them", count - 5));
+    }
+}
