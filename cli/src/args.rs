@@ -41,7 +41,7 @@ pub(crate) enum Command {
     PurgeServer(PurgeServer),
     /// Keys: make, show, sign, convert
     Wallet(wallet::Wallet),
-    /// Competition, prices and prospects on subnets, from snapshots
+    /// Competition, prices and prospects on subnets
     Subnets(crate::commands::subnets::Subnets),
 }
 

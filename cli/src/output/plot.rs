@@ -41,7 +41,7 @@ pub(crate) fn curve(curve: &Curve<'_>) -> Result<String, Failure> {
             .x_label_area_size(44)
             .y_label_area_size(72)
             .build_cartesian_2d(0.0..right, 0.0..top * 1.05)?;
-        chart.configure_mesh().x_desc(curve.x).y_desc(curve.y).light_line_style(WHITE).draw()?;
+        chart.configure_mesh().x_desc(curve.x).y_desc(curve.y).label_style(("sans-serif", 14)).light_line_style(WHITE).draw()?;
         let outline = points.iter().map(|p| (p[0], p[3])).chain(points.iter().rev().map(|p| (p[0], p[1]))).collect::<Vec<_>>();
         chart.draw_series([Polygon::new(outline, BAND.mix(0.6))])?;
         chart.draw_series(LineSeries::new(points.iter().map(|p| (p[0], p[2])), LINE.stroke_width(2)))?;
@@ -60,7 +60,7 @@ pub(crate) fn bars(title: &str, x: &str, bars: &[(String, f64)]) -> Result<Strin
             .x_label_area_size(44)
             .y_label_area_size(72)
             .build_cartesian_2d(0.0..right, 0.0..count.max(1) as f64)?;
-        chart.configure_mesh().x_desc(x).disable_y_mesh().y_labels(0).light_line_style(WHITE).draw()?;
+        chart.configure_mesh().x_desc(x).label_style(("sans-serif", 14)).disable_y_mesh().y_labels(0).light_line_style(WHITE).draw()?;
         for (row, (name, value)) in bars.iter().enumerate() {
             let at = (count - row) as f64;
             chart.draw_series([Rectangle::new([(0.0, at - 0.9), (*value, at - 0.1)], LINE.filled())])?;

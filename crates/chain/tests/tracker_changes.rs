@@ -132,8 +132,11 @@ fn tenures_last_from_registration_until_the_successor_came() {
             .map(undated)
             .into();
     let tenures = watch(&undated).tenures().of(1);
-    assert!(tenures.iter().any(|t| t.ended && t.estimated && t.born == Some(1500) && t.until == 2500), "{tenures:?}");
-    assert_eq!(watch(&undated).tenures().lives(1, Origin::Registration).len(), 1, "who was there before has no age");
+    assert!(tenures.iter().any(|t| t.ended && t.undated_end && t.born == Some(1500) && t.until == 3000), "{tenures:?}");
+    assert_eq!(watch(&undated).tenures().lives(1, Origin::Registration), [life(500, 1500, true)], "who was there before has no age");
+    let rare = [undated[0].clone(), Subnet { block: 20_000, ..undated[1].clone() }];
+    assert!(watch(&rare).tenures().of(1).iter().all(|t| t.born.is_none()), "nor has who came in some week or other");
+    assert_eq!(watch(&rare).tenures().undated_ends(1), 1);
 }
 
 #[test]

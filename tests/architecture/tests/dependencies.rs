@@ -8,6 +8,7 @@ use std::process::Command;
 const LAYERS: &[&[&str]] = &[
     &["protocol"],
     &["gepetto", "gpu", "store", "validator", "chain", "service"],
+    &["gepetto", "gpu", "chain", "store", "validator", "service"],
     &["crd", "cluster"],
     &["workload"],
     &["realize"],

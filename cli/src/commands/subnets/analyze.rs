@@ -1,6 +1,6 @@
 //! `subnets analyze`: competition on all subnets over the snapshots of a folder.
 
-use super::{Folder, Out, document, note_ignored};
+use super::{Folder, Out, document, note_ignored, sentence, told_apart};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -110,7 +110,8 @@ fn render(analysis: &Analysis, words: &str, limit: usize, width: u16) -> String 
         let _ = writeln!(text, "... {more} more; --limit 0 shows all");
     }
     let time = |time: &Option<String>| time.as_deref().map_or_else(|| "?".to_owned(), |time| printable(time.get(..16).unwrap_or(time)));
-    let _ = writeln!(text, "\nBy {words}; {} snapshots, {} to {}.", analysis.snapshots, time(&analysis.first), time(&analysis.last));
+    let words = format!("By {words}; {} snapshots, {} to {}.", analysis.snapshots, time(&analysis.first), time(&analysis.last));
+    let _ = write!(text, "\n{}", sentence(&words, width));
     let total = &analysis.total;
     let _ = writeln!(
         text,
@@ -124,10 +125,8 @@ fn render(analysis: &Analysis, words: &str, limit: usize, width: u16) -> String 
         analysis.hotkeys.gained,
         analysis.hotkeys.moved,
     );
-    let classes: Vec<String> =
-        analysis.classes.iter().map(|(class, count)| format!("{count} {}", class.name().replace('_', " "))).collect();
-    if !classes.is_empty() {
-        let _ = writeln!(text, "{}", crate::output::wrapped(&format!("Told apart: {}.", classes.join(", ")), width, 2));
+    if !analysis.classes.is_empty() {
+        text.push_str(&sentence(&format!("Told apart: {}.", told_apart(&analysis.classes)), width));
     }
     text
 }

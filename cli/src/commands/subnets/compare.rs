@@ -1,6 +1,6 @@
 //! `subnets compare`: what changed between two snapshot files.
 
-use super::{Out, document};
+use super::{Out, document, sentence, told_apart};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -22,8 +22,9 @@ use std::{
 #[derive(Debug, ClapArgs)]
 #[command(
     args_override_self = true,
+    override_usage = "chutes-miner subnets compare --snapshot1 FILE --snapshot2 FILE [OPTIONS]",
     after_help = "Examples:\n  chutes-miner subnets compare --snapshot1 old.json --snapshot2 new.json\n  \
-        chutes-miner subnets compare --snapshot1 old.json --snapshot2 new.json --netuid 64"
+        chutes-miner subnets compare --snapshot1 old.json --snapshot2 new.json \\\n    --netuid 64"
 )]
 pub(super) struct Compare {
     /// The older snapshot
@@ -76,16 +77,12 @@ fn read(path: &Path) -> Result<Snapshot, Failure> {
     })
 }
 
-fn classes(change: &SubnetChange) -> String {
-    change.classes.iter().map(|(class, count)| format!("{count} {}", class.name().replace('_', " "))).collect::<Vec<_>>().join(", ")
-}
-
 fn render(comparison: &Comparison, width: u16) -> String {
     let mut text = format!("Old: {}\nNew: {}\n\n", printable(&comparison.old_timestamp), printable(&comparison.new_timestamp));
     let mut table = Table::new(&["Netuid", "Repl.", "New", "Dereg.", "UIDs", "Told apart"], width);
     for one in comparison.subnets.iter().filter(|one| one.counts.total() > 0 || !one.events.is_empty() || one.new_generation) {
         let uids = if one.old_uids == one.new_uids { one.new_uids.to_string() } else { format!("{}>{}", one.old_uids, one.new_uids) };
-        let apart = if one.new_generation { "another subnet now".to_owned() } else { classes(one) };
+        let apart = if one.new_generation { "another subnet now".to_owned() } else { told_apart(&one.classes) };
         table.row([
             one.netuid.to_string(),
             one.counts.replacements.to_string(),
@@ -120,7 +117,7 @@ fn render_one(change: &SubnetChange, width: u16) -> String {
     for event in &change.events {
         table.row([
             event.uid.to_string(),
-            event.class.name().replace('_', " "),
+            told_apart(&[(event.class, 1)].into()).trim_start_matches("1 ").to_owned(),
             short(event.old_hotkey.as_ref()),
             short(event.new_hotkey.as_ref()),
             event.previous_uid.map_or_else(|| "-".to_owned(), |uid| uid.to_string()),
@@ -128,7 +125,9 @@ fn render_one(change: &SubnetChange, width: u16) -> String {
         ]);
     }
     let mut text = table.render();
-    let _ = writeln!(text, "\nSubnet {}, blocks {} to {}: {}", change.netuid, change.old_block, change.new_block, classes(change));
+    text.push('\n');
+    let SubnetChange { netuid, old_block, new_block, .. } = change;
+    text.push_str(&sentence(&format!("Subnet {netuid}, blocks {old_block} to {new_block}: {}.", told_apart(&change.classes)), width));
     text
 }
 

@@ -1,6 +1,6 @@
 //! `subnets cost`: what a place costs, beside how contested it is.
 
-use super::{Folder, Out, document, note_ignored, shown};
+use super::{Folder, Out, document, note_ignored, sentence, shown};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -72,11 +72,11 @@ pub(super) async fn run(args: Cost) -> Result<(), Failure> {
             let known: Vec<(u16, f64)> = places.iter().filter_map(|place| Some((place.netuid, place.burn_cost_tao?))).collect();
             if let (Some(dearest), Some(cheapest)) = (known.first(), known.last()) {
                 let mean = known.iter().map(|(_, tao)| tao).sum::<f64>() / known.len() as f64;
-                let _ = writeln!(
-                    text,
-                    "\nDearest: subnet {} at {:.6} TAO; cheapest: subnet {} at {:.6} TAO; mean {mean:.6} TAO.",
-                    dearest.0, dearest.1, cheapest.0, cheapest.1
+                let ((most, dearest), (least, cheapest)) = (dearest, cheapest);
+                let words = format!(
+                    "Dearest: subnet {most} at {dearest:.6} TAO; cheapest: subnet {least} at {cheapest:.6} TAO; mean {mean:.6} TAO."
                 );
+                let _ = write!(text, "\n{}", sentence(&words, width));
             }
             text
         },

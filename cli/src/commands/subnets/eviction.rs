@@ -1,6 +1,6 @@
 //! `subnets eviction`: how close UIDs are to being pruned, by the last snapshot.
 
-use super::{Folder, Out, document, note_ignored, shown, state};
+use super::{Folder, Out, document, note_ignored, sentence, shown, state};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -89,13 +89,10 @@ pub(super) async fn run(args: Eviction) -> Result<(), Failure> {
             }
             let mut text = table.render();
             let free = distances.first().map_or(0, |one| one.free_uids);
-            let _ = writeln!(
-                text,
-                "\nSubnet {netuid} at block {}: {} of {} UIDs, {free} free; {rate:.1} registrations a day, at least.",
-                rules.block,
-                neurons.len(),
-                rules.max_uids
-            );
+            let (block, uids, max) = (rules.block, neurons.len(), rules.max_uids);
+            let words =
+                format!("Subnet {netuid} at block {block}: {uids} of {max} UIDs, {free} free; {rate:.1} registrations a day, at least.");
+            let _ = write!(text, "\n{}", sentence(&words, width));
             text
         },
         || {

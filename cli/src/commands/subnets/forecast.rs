@@ -1,6 +1,6 @@
 //! `subnets forecast`: what a registration will cost.
 
-use super::{Folder, Out, document, note_ignored, state};
+use super::{Folder, Out, document, note_ignored, sentence, state};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -77,7 +77,11 @@ pub(super) async fn run(args: Forecast) -> Result<(), Failure> {
     if let Some(path) = &args.plot {
         let title = "Price of a registration";
         let band: Vec<_> = points.iter().map(|p| [days(p.blocks), tao(p.low_rao), tao(p.median_rao), tao(p.high_rao)]).collect();
-        plot::write(path, title, &plot::curve(&plot::Curve { title, x: "days from now", y: "TAO", points: &band, steps: false })?)?;
+        plot::write(
+            path,
+            title,
+            &plot::curve(&plot::Curve { title, x: "days from now; the band: 10 to 90 %", y: "TAO", points: &band, steps: false })?,
+        )?;
     }
     args.out.give(
         |width| render(&points, rate, wait, width),
@@ -122,7 +126,8 @@ fn render(points: &[Point], rate: f64, wait: Option<Option<u64>>, width: u16) ->
         ]);
     }
     let mut text = table.render();
-    let _ = writeln!(text, "\nTAO, with {rate:.1} registrations a day that come by chance: below a column with its part of the chances.");
+    let words = format!("TAO that a registration will cost at most, with a chance of 10, 50 and 90 %, if {rate:.1} people a day register.");
+    let _ = write!(text, "\n{}", sentence(&words, width));
     match wait {
         Some(Some(blocks)) => {
             let _ = writeln!(text, "It costs what you would pay in {:.1} hours, if nobody comes before.", days(blocks) * 24.0);

@@ -13,13 +13,14 @@ use crate::{
     output::{self, sheet::Sheet},
 };
 use chain::tracker::{
-    analysis::{Analyzer, Counting},
+    analysis::{Analyzer, Counting, Ignored},
+    compare::Class,
     folder,
     snapshot::Subnet,
 };
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Competition, prices and prospects on subnets, from snapshots.
 #[derive(Debug, ClapArgs)]
@@ -158,10 +159,21 @@ fn shown(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
 }
 
+/// What kinds of change there were, in words.
+fn told_apart(classes: &BTreeMap<Class, u64>) -> String {
+    let words = |class: &Class| class.name().replace("re_registered", "re-registered").replace('_', " ");
+    classes.iter().map(|(class, count)| format!("{count} {}", words(class))).collect::<Vec<_>>().join(", ")
+}
+
+/// A sentence on lines that fit.
+fn sentence(text: &str, width: u16) -> String {
+    format!("{}\n", output::wrapped(text, width, 0))
+}
+
 /// What was left out, for people: each reason with how often, at most a few.
 fn note_ignored(analyzer: &Analyzer) {
     let ignored = analyzer.analysis().ignored;
-    let mut by_snapshot: std::collections::BTreeMap<&str, Vec<&chain::tracker::analysis::Ignored>> = std::collections::BTreeMap::new();
+    let mut by_snapshot: BTreeMap<&str, Vec<&Ignored>> = BTreeMap::new();
     for one in &ignored {
         by_snapshot.entry(&one.snapshot).or_default().push(one);
     }
@@ -175,5 +187,26 @@ fn note_ignored(analyzer: &Analyzer) {
     }
     if count > 5 {
         output::note(&format!("ignored all or part of {} more snapshots; -o json names them", count - 5));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::args::Args;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn help_is_short_and_fits_eighty_columns() {
+        let command = Args::command();
+        let subnets = command.find_subcommand("subnets").unwrap();
+        let names: Vec<&str> = subnets.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help").collect();
+        assert_eq!(names, ["analyze", "compare", "cost", "survival", "eviction", "forecast", "recommend"]);
+        for words in
+            names.iter().map(|name| vec!["chutes-miner", "subnets", name, "--help"]).chain([vec!["chutes-miner", "subnets", "--help"]])
+        {
+            let text = Args::command().term_width(80).try_get_matches_from(&words).unwrap_err().to_string();
+            assert!(text.lines().count() <= 60, "{words:?} has {} lines:\n{text}", text.lines().count());
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{words:?}:\n{text}");
+        }
     }
 }

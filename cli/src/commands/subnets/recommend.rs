@@ -1,6 +1,6 @@
 //! `subnets recommend`: where a place would pay.
 
-use super::{Folder, Out, document, note_ignored, shown};
+use super::{Folder, Out, document, note_ignored, sentence, shown};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -151,7 +151,8 @@ fn render(answers: &[Recommendation], args: &Recommend, width: u16) -> String {
         let _ = writeln!(text, "{few} of {} subnets: not enough data; --explain N says what is missing.", answers.len());
     }
     if !known.is_empty() {
-        let _ = writeln!(text, "US dollars in {} days, by percentile of the miners' income; --explain N opens every term.", args.days);
+        let words = format!("US dollars in {} days, by percentile of the miners' income; --explain N opens every term.", args.days);
+        text.push_str(&sentence(&words, width));
     }
     text
 }

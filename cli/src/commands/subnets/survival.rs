@@ -1,8 +1,8 @@
 //! `subnets survival`: how long UIDs live.
 
-use super::{Folder, Out, document, note_ignored, shown, state};
+use super::{Folder, Out, document, note_ignored, sentence, state};
 use crate::{
-    failure::Failure,
+    failure::{Failure, Kind},
     output::{
         Table, note, plot,
         sheet::{Kind as Column, Sheet},
@@ -53,10 +53,62 @@ enum From {
     FirstSeen,
 }
 
+/// What the snapshots tell of one subnet.
+struct Told {
+    netuid: u16,
+    origin: Origin,
+    curve: Curve,
+    /// Ends that only the snapshot dates which misses them.
+    undated: usize,
+    /// Empty if most ends are not dated: they would all seem to fall on the snapshots.
+    hazards: Vec<Hazard>,
+}
+
+impl Told {
+    fn new(analyzer: &Analyzer, netuid: u16, origin: Origin, bin_blocks: u64) -> Self {
+        let lives = analyzer.tenures().lives(netuid, origin);
+        let curve = kaplan_meier(&lives);
+        let undated = analyzer.tenures().undated_ends(netuid);
+        let hazards = if undated * 2 > curve.ended { Vec::new() } else { hazard(&lives, bin_blocks) };
+        Self { netuid, origin, curve, undated, hazards }
+    }
+
+    /// The part that lives longer than some days; none if nothing dates an end before.
+    fn survival(&self, at_days: u64) -> Option<f64> {
+        let at = at_days * BLOCKS_PER_DAY;
+        let blurred = self.undated > 0 && self.curve.at(at).is_none();
+        self.curve.survival(at).filter(|_| self.curve.enough() && !blurred)
+    }
+
+    fn median_days(&self) -> Option<f64> {
+        self.curve.median_blocks().filter(|_| self.curve.enough()).map(days)
+    }
+
+    /// The last point of the curve.
+    fn end(&self) -> Option<(f64, f64)> {
+        let last = self.curve.steps.last().filter(|_| self.curve.enough())?;
+        Some((days(self.curve.to_age_blocks), last.survival))
+    }
+
+    fn words(&self) -> String {
+        let from = match self.origin {
+            Origin::Registration => "Age since registration.",
+            Origin::FirstSeen => "Time since they were first seen, whatever their age then.",
+        };
+        let blurred = if self.undated > 0 {
+            " No registration block dates some ends: they count as of the snapshot that first misses the hotkey, so the curve is right \
+             at snapshots and too high between them; a swapped hotkey counts as an end."
+        } else {
+            ""
+        };
+        format!("{from}{blurred} UIDs that were trimmed or still live count as long as they were watched.")
+    }
+}
+
 pub(super) async fn run(args: Survival) -> Result<(), Failure> {
     let bin = (args.bin_days * BLOCKS_PER_DAY as f64).round();
     if bin.is_nan() || bin < 1.0 {
-        return Err(Failure::new(crate::failure::Kind::Usage, "--bin-days must be more than zero"));
+        return Err(Failure::new(Kind::Usage, "--bin-days must be more than zero"));
     }
     let origin = match args.from {
         From::Registration => Origin::Registration,
@@ -64,92 +116,119 @@ pub(super) async fn run(args: Survival) -> Result<(), Failure> {
     };
     let analyzer = args.folder.watch(Counting::Observed).await?;
     note_ignored(&analyzer);
-    match args.netuid {
-        None => all(&args, &analyzer, origin),
-        Some(netuid) => one(&args, &analyzer, origin, netuid, bin as u64),
+    if let Some(netuid) = args.netuid {
+        state(&analyzer, netuid)?;
+        return one(&args, &Told::new(&analyzer, netuid, origin, bin as u64));
     }
+    all(&args, analyzer.states().keys().map(|netuid| Told::new(&analyzer, *netuid, origin, bin as u64)).collect())
 }
 
-fn all(args: &Survival, analyzer: &Analyzer, origin: Origin) -> Result<(), Failure> {
-    let mut curves: Vec<(u16, Curve)> =
-        analyzer.states().keys().map(|netuid| (*netuid, kaplan_meier(&analyzer.tenures().lives(*netuid, origin)))).collect();
+fn all(args: &Survival, mut all: Vec<Told>) -> Result<(), Failure> {
     // The shortest lives first; those of which too little is known at the end.
-    let key = |curve: &Curve| if curve.enough() { curve.median_blocks().unwrap_or(u64::MAX - 1) } else { u64::MAX };
-    curves.sort_by_key(|(netuid, curve)| (key(curve), *netuid));
+    let key = |one: &Told| (one.median_days().unwrap_or(f64::MAX), one.end().map_or(f64::MAX, |(_, survival)| survival));
+    all.sort_by(|a, b| {
+        let (a_key, b_key) = (key(a), key(b));
+        a_key.0.total_cmp(&b_key.0).then(a_key.1.total_cmp(&b_key.1)).then(a.netuid.cmp(&b.netuid))
+    });
     args.out.give(
-        |width| {
-            let mut table = Table::new(&["Netuid", "Tenures", "Ended", "Median", "1 day", "7 days", "30 days"], width);
-            for (netuid, curve) in curves.iter().filter(|(_, curve)| curve.enough()) {
-                table.row([
-                    netuid.to_string(),
-                    curve.lives.to_string(),
-                    curve.ended.to_string(),
-                    median(curve),
-                    percent(curve, 1),
-                    percent(curve, 7),
-                    percent(curve, 30),
-                ]);
-            }
-            let few = curves.iter().filter(|(_, curve)| !curve.enough()).count();
-            let mut text = table.render();
-            if few > 0 {
-                let _ =
-                    writeln!(text, "\n{few} subnets: not enough data (fewer than {MIN_ENDED} tenures ended, or {MIN_AT_RISK} watched).");
-            }
-            text.push_str(words(origin));
-            text
-        },
+        |width| render_all(&all, width),
         || {
-            let rows = curves.iter().map(|(netuid, curve)| {
-                let enough = curve.enough();
-                let at = |days: u64| curve.survival(days * BLOCKS_PER_DAY).filter(|_| enough);
+            let rows = all.iter().map(|one| {
                 json!({
-                    "netuid": netuid, "tenures": curve.lives, "ended": curve.ended, "enough_data": enough,
-                    "median_days": curve.median_blocks().filter(|_| enough).map(days),
-                    "survival_1d": at(1), "survival_7d": at(7), "survival_30d": at(30),
+                    "netuid": one.netuid, "from": document(&one.origin), "tenures": one.curve.lives, "ended": one.curve.ended,
+                    "undated_ends": one.undated, "enough_data": one.curve.enough(), "median_days": one.median_days(),
+                    "survival_1d": one.survival(1), "survival_7d": one.survival(7), "survival_30d": one.survival(30),
+                    "watched_days": one.end().map(|(days, _)| days), "survival_at_end": one.end().map(|(_, survival)| survival),
                 })
             });
-            json!({ "from": document(&origin), "subnets": rows.collect::<Vec<_>>() })
+            json!({ "subnets": rows.collect::<Vec<_>>() })
         },
         || {
             let mut sheet = Sheet::new(&[
                 ("netuid", Column::Integer),
                 ("tenures", Column::Integer),
                 ("ended", Column::Integer),
+                ("undated_ends", Column::Integer),
                 ("median_days", Column::Number),
                 ("survival_1d", Column::Number),
                 ("survival_7d", Column::Number),
                 ("survival_30d", Column::Number),
+                ("watched_days", Column::Number),
+                ("survival_at_end", Column::Number),
             ]);
-            for (netuid, curve) in &curves {
-                let at = |days: u64| curve.survival(days * BLOCKS_PER_DAY).filter(|_| curve.enough());
-                let median = curve.median_blocks().filter(|_| curve.enough()).map(days);
-                let (lives, ended) = (curve.lives as u64, curve.ended as u64);
-                sheet.row([(*netuid).into(), lives.into(), ended.into(), median.into(), at(1).into(), at(7).into(), at(30).into()]);
+            for one in &all {
+                sheet.row([
+                    one.netuid.into(),
+                    (one.curve.lives as u64).into(),
+                    (one.curve.ended as u64).into(),
+                    (one.undated as u64).into(),
+                    one.median_days().into(),
+                    one.survival(1).into(),
+                    one.survival(7).into(),
+                    one.survival(30).into(),
+                    one.end().map(|(days, _)| days).into(),
+                    one.end().map(|(_, survival)| survival).into(),
+                ]);
             }
             sheet
         },
     )
 }
 
-fn one(args: &Survival, analyzer: &Analyzer, origin: Origin, netuid: u16, bin: u64) -> Result<(), Failure> {
-    state(analyzer, netuid)?;
-    let lives = analyzer.tenures().lives(netuid, origin);
-    let (curve, hazards) = (kaplan_meier(&lives), hazard(&lives, bin));
+fn render_all(all: &[Told], width: u16) -> String {
+    let percent = |part: Option<f64>| part.map_or_else(|| "-".to_owned(), |part| format!("{:.1} %", part * 100.0));
+    let known: Vec<&Told> = all.iter().filter(|one| one.curve.enough()).collect();
+    let mut text = String::new();
+    if !known.is_empty() {
+        let mut table = Table::new(&["Netuid", "Tenures", "Ended", "Median", "1 day", "7 days", "30 days", "At the end"], width);
+        for one in &known {
+            table.row([
+                one.netuid.to_string(),
+                one.curve.lives.to_string(),
+                one.curve.ended.to_string(),
+                median(&one.curve, one.undated),
+                percent(one.survival(1)),
+                percent(one.survival(7)),
+                percent(one.survival(30)),
+                one.end().map_or_else(|| "-".to_owned(), |(days, part)| format!("{} at {days:.1} d", percent(Some(part)))),
+            ]);
+        }
+        text.push_str(&table.render());
+        text.push('\n');
+    }
+    let few = all.len() - known.len();
+    if few > 0 {
+        let words =
+            format!("{few} subnets: not enough data (fewer than {MIN_ENDED} tenures ended, or {MIN_AT_RISK} watched at the first end).");
+        text.push_str(&sentence(&words, width));
+    }
+    if let Some(one) = known.iter().max_by_key(|one| one.undated).or(all.first().as_ref()) {
+        text.push_str(&sentence(&one.words(), width));
+    }
+    text
+}
+
+fn one(args: &Survival, told: &Told) -> Result<(), Failure> {
+    let (netuid, curve) = (told.netuid, &told.curve);
     if let Some(path) = &args.plot {
         if curve.enough() {
             let mut points = vec![[days(curve.from_age_blocks), 1.0, 1.0, 1.0]];
             points.extend(curve.steps.iter().map(|step| [days(step.age_blocks), step.lower, step.survival, step.upper]));
             let title = format!("Survival of UIDs on subnet {netuid}");
-            let plotted = plot::Curve { title: &title, x: "days", y: "part that is still there", points: &points, steps: true };
-            plot::write(path, &title, &plot::curve(&plotted)?)?;
+            let (x, y) = ("days; the band: 95 %", "part that is still there");
+            plot::write(path, &title, &plot::curve(&plot::Curve { title: &title, x, y, points: &points, steps: true })?)?;
         } else {
             note("not enough data for a plot");
         }
     }
     args.out.give(
-        |width| render(netuid, origin, &curve, &hazards, width),
-        || json!({ "netuid": netuid, "from": document(&origin), "enough_data": curve.enough(), "curve": document(&curve), "hazard": document(&hazards) }),
+        |width| render(told, width),
+        || {
+            json!({
+                "netuid": netuid, "from": document(&told.origin), "enough_data": curve.enough(), "undated_ends": told.undated,
+                "median_days": told.median_days(), "curve": document(curve), "hazard": document(&told.hazards),
+            })
+        },
         || {
             let mut sheet = Sheet::new(&[
                 ("netuid", Column::Integer),
@@ -177,14 +256,16 @@ fn one(args: &Survival, analyzer: &Analyzer, origin: Origin, netuid: u16, bin: u
     )
 }
 
-fn render(netuid: u16, origin: Origin, curve: &Curve, hazards: &[Hazard], width: u16) -> String {
-    let mut text = format!("Subnet {netuid}: {} tenures, {} ended.\n", curve.lives, curve.ended);
+fn render(told: &Told, width: u16) -> String {
+    let curve = &told.curve;
+    let mut text = format!("Subnet {}: {} tenures, {} ended.\n", told.netuid, curve.lives, curve.ended);
     if !curve.enough() {
-        let _ = writeln!(text, "Not enough data: {MIN_ENDED} tenures that ended are wanted, and {MIN_AT_RISK} watched at the first end.");
-        text.push_str(words(origin));
+        let words = format!("Not enough data: {MIN_ENDED} tenures that ended are wanted, and {MIN_AT_RISK} watched at the first end.");
+        text.push_str(&sentence(&words, width));
+        text.push_str(&sentence(&told.words(), width));
         return text;
     }
-    let _ = writeln!(text, "Half live {}.", median(curve));
+    let _ = writeln!(text, "Half live {}.", median(curve, told.undated));
     let mut table = Table::new(&["Age in days", "Watched", "Ended", "Survival", "95 % band"], width);
     // A curve of hundreds of steps is for plots; twenty rows show its shape.
     let every = curve.steps.len().div_ceil(20).max(1);
@@ -197,36 +278,27 @@ fn render(netuid: u16, origin: Origin, curve: &Curve, hazards: &[Hazard], width:
             format!("{:.3} to {:.3}", step.lower, step.upper),
         ]);
     }
-    let _ = write!(text, "\n{}", table.render());
-    let mut table = Table::new(&["Age in days", "Watched days", "Ended", "Ends a day", "95 % interval"], width);
-    for bin in hazards.iter().filter(|bin| bin.watched_days > 0.0).take(30) {
-        table.row([
-            format!("{:.1} to {:.1}", days(bin.from_blocks), days(bin.to_blocks)),
-            format!("{:.1}", bin.watched_days),
-            bin.ended.to_string(),
-            format!("{:.4}", bin.per_day),
-            format!("{:.4} to {:.4}", bin.lower, bin.upper),
-        ]);
+    let _ = write!(text, "\n{}\n", table.render());
+    if !told.hazards.is_empty() {
+        let mut table = Table::new(&["Age in days", "Watched days", "Ended", "Ends a day", "95 % interval"], width);
+        for bin in told.hazards.iter().filter(|bin| bin.watched_days > 0.0).take(30) {
+            table.row([
+                format!("{:.1} to {:.1}", days(bin.from_blocks), days(bin.to_blocks)),
+                format!("{:.1}", bin.watched_days),
+                bin.ended.to_string(),
+                format!("{:.4}", bin.per_day),
+                format!("{:.4} to {:.4}", bin.lower, bin.upper),
+            ]);
+        }
+        let _ = write!(text, "{}\n", table.render());
     }
-    let _ = write!(text, "\n{}", table.render());
-    text.push_str(words(origin));
+    text.push_str(&sentence(&told.words(), width));
     text
 }
 
-fn words(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Registration => "Age since registration; UIDs that were trimmed or still live count as long as they were watched.\n",
-        Origin::FirstSeen => "Time since they were first seen, whatever their age then.\n",
-    }
-}
-
-fn median(curve: &Curve) -> String {
+fn median(curve: &Curve, undated: usize) -> String {
+    let most = if undated > 0 { "at most " } else { "" };
     curve
         .median_blocks()
-        .map_or_else(|| format!("longer than {:.1} d", days(curve.to_age_blocks)), |blocks| format!("{:.1} d", days(blocks)))
-}
-
-fn percent(curve: &Curve, at: u64) -> String {
-    let survival = curve.survival(at * BLOCKS_PER_DAY).map(|part| part * 100.0);
-    if survival.is_some() { format!("{} %", shown(survival, 1)) } else { "-".to_owned() }
+        .map_or_else(|| format!("over {:.1} d", days(curve.to_age_blocks)), |blocks| format!("{most}{:.1} d", days(blocks)))
 }

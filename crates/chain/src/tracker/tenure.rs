@@ -3,13 +3,19 @@
 //! A tenure that was under way when the first snapshot was taken enters late: it can only be compared with others from the age it had
 //! then. One that still runs, or ended by a trim or the end of its subnet, is *censored*: it lived at least that long. Tenures that began
 //! and ended between two snapshots are never seen.
+//!
+//! Without registration blocks an end is dated to the snapshot that first misses it, which keeps a curve right at the snapshots and too
+//! high between them; a beginning only if the snapshots around it lie close together.
 
 use super::{
     compare::{Class, SubnetChange},
     snapshot::Subnet,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Blocks between two snapshots beyond which a beginning between them has no date: a day.
+const MAX_UNDATED: u64 = super::BLOCKS_PER_DAY;
 
 /// What a life is counted from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -48,8 +54,8 @@ pub struct Tenure {
     pub until: u64,
     /// Whether it was pruned then.
     pub ended: bool,
-    /// Whether `born` or `until` is the middle between two snapshots, for want of a registration block.
-    pub estimated: bool,
+    /// Whether `until` is only the snapshot that first misses it.
+    pub undated_end: bool,
     /// Whether it could set weights when it was last seen: validators are seldom pruned, and no measure for miners.
     pub validator: bool,
 }
@@ -69,7 +75,6 @@ impl Tenure {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     born: Option<u64>,
-    estimated: bool,
     first_seen: u64,
 }
 
@@ -83,14 +88,14 @@ pub struct Tenures {
 #[derive(Clone, Debug, Default)]
 struct Watched {
     last_block: u64,
-    validators: std::collections::BTreeSet<u16>,
+    validators: BTreeSet<u16>,
     uids: BTreeMap<u16, Open>,
 }
 
 impl Tenures {
     /// Begins to watch a subnet.
     pub fn begin(&mut self, netuid: u16, state: &Subnet) {
-        let open = |uid: &u16| Open { born: state.registration_blocks.get(uid).copied(), estimated: false, first_seen: state.block };
+        let open = |uid: &u16| Open { born: state.registration_blocks.get(uid).copied(), first_seen: state.block };
         let uids = state.uid_hotkey_map.keys().map(|uid| (*uid, open(uid))).collect();
         self.open.insert(netuid, Watched { last_block: state.block, validators: state.validators.clone(), uids });
     }
@@ -100,10 +105,13 @@ impl Tenures {
         let netuid = change.netuid;
         let Some(mut watched) = self.open.remove(&netuid) else { return self.begin(netuid, after) };
         if change.new_generation {
-            self.closed.extend(watched.uids.iter().map(|(uid, open)| open.tenure(netuid, *uid, before.block, false, &before.validators)));
+            self.closed.extend(watched.uids.iter().map(|(uid, open)| {
+                open.tenure(netuid, *uid, End { until: before.block, ended: false, undated: false }, &before.validators)
+            }));
             return self.begin(netuid, after);
         }
-        let middle = before.block.midpoint(after.block);
+        let near = after.block.saturating_sub(before.block) <= MAX_UNDATED;
+        let middle = near.then(|| before.block.midpoint(after.block));
         let old = watched.uids.clone();
         // Where moved survivors came from: their tenures go on elsewhere, and do not end here.
         let moved_from: Vec<u16> = change.events.iter().filter(|e| e.class == Class::Moved).filter_map(|e| e.previous_uid).collect();
@@ -120,14 +128,13 @@ impl Tenures {
                     Class::ReplacedOrSwapped | Class::MovedOrReRegistered => !shrunk,
                     _ => false,
                 };
-                let (until, guessed) = match (pruned, event.registered_at) {
+                let end = match (pruned, event.registered_at) {
                     // The successor was registered in the block in which it was pruned; the last successor, if there were several.
-                    (true, Some(at)) => (at, false),
-                    (true, None) => (middle, true),
-                    (false, _) => (before.block, false),
+                    (true, Some(at)) => End { until: at, ended: true, undated: false },
+                    (true, None) => End { until: after.block, ended: true, undated: true },
+                    (false, _) => End { until: before.block, ended: false, undated: false },
                 };
-                let open = Open { estimated: open.estimated || guessed, ..*open };
-                self.closed.push(open.tenure(netuid, uid, until, pruned, &before.validators));
+                self.closed.push(open.tenure(netuid, uid, end, &before.validators));
             }
             watched.uids.remove(&uid);
             if event.new_hotkey.is_none() {
@@ -136,10 +143,10 @@ impl Tenures {
             let next = match (event.class, event.previous_uid.and_then(|from| old.get(&from))) {
                 (Class::Moved, Some(open)) => *open,
                 _ => match event.registered_at {
-                    Some(at) => Open { born: Some(at), estimated: false, first_seen: after.block },
+                    Some(at) => Open { born: Some(at), first_seen: after.block },
                     // In a subnet that shrank, a known hotkey elsewhere may be an old one that moved.
-                    None if shrunk => Open { born: None, estimated: false, first_seen: after.block },
-                    None => Open { born: Some(middle), estimated: true, first_seen: after.block },
+                    None if shrunk => Open { born: None, first_seen: after.block },
+                    None => Open { born: middle, first_seen: after.block },
                 },
             };
             watched.uids.insert(uid, next);
@@ -152,9 +159,16 @@ impl Tenures {
     /// All tenures of a subnet, those that run censored at the last state that was seen.
     pub fn of(&self, netuid: u16) -> Vec<Tenure> {
         let running = self.open.get(&netuid).into_iter().flat_map(|watched| {
-            watched.uids.iter().map(move |(uid, open)| open.tenure(netuid, *uid, watched.last_block, false, &watched.validators))
+            watched.uids.iter().map(move |(uid, open)| {
+                open.tenure(netuid, *uid, End { until: watched.last_block, ended: false, undated: false }, &watched.validators)
+            })
         });
         self.closed.iter().filter(|tenure| tenure.netuid == netuid).copied().chain(running).collect()
+    }
+
+    /// Ends on a subnet that no registration block dates.
+    pub fn undated_ends(&self, netuid: u16) -> usize {
+        self.closed.iter().filter(|tenure| tenure.netuid == netuid && tenure.undated_end).count()
     }
 
     /// The lives of miners on a subnet; validators are left out where it is known who is one.
@@ -163,9 +177,17 @@ impl Tenures {
     }
 }
 
+#[derive(Clone, Copy, Debug)]
+struct End {
+    until: u64,
+    ended: bool,
+    undated: bool,
+}
+
 impl Open {
-    fn tenure(&self, netuid: u16, uid: u16, until: u64, ended: bool, validators: &std::collections::BTreeSet<u16>) -> Tenure {
-        let (born, first_seen, estimated) = (self.born, self.first_seen, self.estimated);
-        Tenure { netuid, uid, born, first_seen, until, ended, estimated, validator: validators.contains(&uid) }
+    fn tenure(&self, netuid: u16, uid: u16, end: End, validators: &BTreeSet<u16>) -> Tenure {
+        let Self { born, first_seen } = *self;
+        let End { until, ended, undated } = end;
+        Tenure { netuid, uid, born, first_seen, until, ended, undated_end: undated, validator: validators.contains(&uid) }
     }
 }
