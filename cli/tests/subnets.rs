@@ -211,6 +211,7 @@ fn made(folder: &Path) {
     }
     for day in 0..30_u64 {
         subnet.block = 1_000_000 + day * 7200;
+        subnet.parameters.burn_rao = Some(if day == 3 { 700_000_000 } else { 500_000_000 });
         if day > 0 {
             for turn in 0..2 {
                 let uid = u16::try_from(12 + ((day - 1) * 2 + turn) % 52).unwrap();
@@ -258,6 +259,12 @@ fn snapshots_that_carry_all_are_answered_in_full() {
         text(at, &["cost", "--netuid", "64", "-o", "csv"]),
         "netuid,burn_cost_tao,current_neurons,max_neurons,occupancy_pct,is_full,difficulty\n64,0.5,64,64,100,true,18446744073709551615\n"
     );
+
+    let history = json(at, &["cost", "--history", "--netuid", "64"]);
+    let prices: Vec<u64> = history["prices"].as_array().unwrap().iter().map(|one| one["burn_rao"].as_u64().unwrap()).collect();
+    assert_eq!(prices, [500_000_000, 700_000_000, 500_000_000], "where it changed");
+    assert!(table(at, &["cost", "--history", "--netuid", "64", "--plot", "h.svg"]).contains("highest 0.700000 TAO"));
+    assert_eq!(run(at, &["cost", "--history", "--netuid", "1,64"]).status.code(), Some(2));
 
     let forecast = json(at, &["forecast", "--netuid", "64", "--below", "0.25"]);
     assert_eq!((&forecast["points"][0]["median_rao"], &forecast["blocks_until_below"]), (&500_000_000.into(), &360.into()));

@@ -68,6 +68,13 @@ fn each_kind_of_change_is_told_by_its_registration_block() {
     let change = compare::subnet(1, &old, &new);
     assert_eq!((change.counts.replacements, change.counts.new_registrations), (4, 1), "as the existing tracker counts");
     assert_eq!((change.events[2].previous_uid, change.events[2].registered_at), (Some(3), Some(1600)));
+    assert_eq!(change.events[0].same_coldkey, None, "not said");
+    let owned = |mut state: Subnet, owner: u32| {
+        state.coldkeys = [(0, key(7)), (1, key(owner))].into();
+        state
+    };
+    let change = compare::subnet(1, &owned(old.clone(), 7), &owned(new.clone(), 8));
+    assert_eq!((change.events[0].same_coldkey, change.events[1].same_coldkey), (Some(true), Some(false)));
     let expected = [
         (0, Class::ReplacedOrSwapped),
         (1, Class::ReplacedOrSwapped),

@@ -1,20 +1,21 @@
 //! `subnets cost`: what a place costs, beside how contested it is.
 
-use super::{Folder, Out, document, note_ignored, sentence, shown};
+use super::{Folder, Out, document, note_ignored, sentence, shown, state};
 use crate::{
     failure::{Failure, Kind},
     output::{
-        Table,
+        Table, plot,
         sheet::{Kind as Column, Sheet},
     },
 };
 use chain::tracker::{
-    analysis::Counting,
+    analysis::{Analyzer, Counting, PriceSample},
     cost::{self, Cost as Place},
+    days, tao,
 };
 use clap::Args as ClapArgs;
 use serde_json::json;
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 /// What a place costs.
 #[derive(Debug, ClapArgs)]
@@ -30,6 +31,12 @@ pub(super) struct Cost {
     /// These subnets; all if none is given
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     netuid: Vec<u16>,
+    /// What a registration on one subnet cost, snapshot by snapshot
+    #[arg(long, requires = "netuid")]
+    history: bool,
+    /// Draw the history into a file (.svg or .html)
+    #[arg(long, value_name = "FILE", requires = "history")]
+    plot: Option<PathBuf>,
     /// US dollars for a TAO
     #[arg(long, env = "TAO_USD", value_name = "USD")]
     tao_usd: Option<f64>,
@@ -40,6 +47,10 @@ pub(super) struct Cost {
 pub(super) async fn run(args: Cost) -> Result<(), Failure> {
     let analyzer = args.folder.watch(Counting::Observed).await?;
     note_ignored(&analyzer);
+    if args.history {
+        let [netuid] = args.netuid[..] else { return Err(Failure::new(Kind::Usage, "--history is of one subnet: --netuid N")) };
+        return history(&args, netuid, &analyzer);
+    }
     let wanted = |netuid: &u16| args.netuid.is_empty() || args.netuid.contains(netuid);
     let mut places: Vec<Place> =
         analyzer.states().iter().filter(|(netuid, _)| wanted(netuid)).map(|(netuid, state)| cost::of(*netuid, state)).collect();
@@ -47,8 +58,7 @@ pub(super) async fn run(args: Cost) -> Result<(), Failure> {
         return Err(Failure::new(Kind::NotFound, "no snapshot shows these subnets"));
     }
     if places.iter().all(|place| place.burn_cost_tao.is_none()) {
-        return Err(Failure::new(Kind::NotFound, "not enough data: the snapshots have no prices")
-            .advise("a snapshot of ours has them; the existing tracker's have UIDs and hotkeys only"));
+        return Err(no_prices());
     }
     places.sort_by(|a, b| b.burn_cost_tao.unwrap_or(-1.0).total_cmp(&a.burn_cost_tao.unwrap_or(-1.0)).then(a.netuid.cmp(&b.netuid)));
     let contested: BTreeMap<u16, f64> = analyzer.analysis().subnets.iter().map(|one| (one.netuid, one.replaced_percent_per_day)).collect();
@@ -90,6 +100,51 @@ pub(super) async fn run(args: Cost) -> Result<(), Failure> {
             json!({ "tao_usd": args.tao_usd, "subnets": rows.collect::<Vec<_>>() })
         },
         || sheet(&places),
+    )
+}
+
+fn no_prices() -> Failure {
+    Failure::new(Kind::NotFound, "not enough data: the snapshots have no prices")
+        .advise("a snapshot of ours has them; the existing tracker's have UIDs and hotkeys only")
+}
+
+fn history(args: &Cost, netuid: u16, analyzer: &Analyzer) -> Result<(), Failure> {
+    let last = state(analyzer, netuid)?.block;
+    let samples = analyzer.prices(netuid);
+    let (Some(lowest), Some(highest)) = (samples.iter().min_by_key(|one| one.burn_rao), samples.iter().max_by_key(|one| one.burn_rao))
+    else {
+        return Err(no_prices());
+    };
+    let ago = |one: &PriceSample| days(last.saturating_sub(one.block));
+    if let Some(path) = &args.plot {
+        let first = samples.first().map_or(last, |one| one.block);
+        let point = |block: u64, rao: u64| [days(block.saturating_sub(first)), tao(rao), tao(rao), tao(rao)];
+        let mut points: Vec<_> = samples.iter().map(|one| point(one.block, one.burn_rao)).collect();
+        points.extend(samples.last().map(|one| point(last, one.burn_rao)));
+        let title = format!("Price of a registration on subnet {netuid}");
+        plot::write(path, &title, &plot::curve(&plot::Curve { title: &title, x: "days", y: "TAO", points: &points, steps: true })?)?;
+    }
+    args.out.give(
+        |width| {
+            let mut table = Table::new(&["Block", "Days ago", "TAO"], width);
+            for one in samples {
+                table.row([one.block.to_string(), format!("{:.2}", ago(one)), format!("{:.6}", tao(one.burn_rao))]);
+            }
+            let words = format!(
+                "Subnet {netuid}: lowest {:.6} TAO {:.1} days ago, highest {:.6} TAO {:.1} days ago, as far as the snapshots saw.",
+                tao(lowest.burn_rao),
+                ago(lowest),
+                tao(highest.burn_rao),
+                ago(highest)
+            );
+            format!("{}\n{}", table.render(), sentence(&words, width))
+        },
+        || json!({ "netuid": netuid, "last_block": last, "prices": document(&samples) }),
+        || {
+            let mut sheet = Sheet::new(&[("netuid", Column::Integer), ("block", Column::Integer), ("burn_rao", Column::Integer)]);
+            samples.iter().for_each(|one| sheet.row([netuid.into(), one.block.into(), one.burn_rao.into()]));
+            sheet
+        },
     )
 }
 

@@ -278,7 +278,7 @@ fn render(told: &Told, width: u16) -> String {
             format!("{:.3} to {:.3}", step.lower, step.upper),
         ]);
     }
-    let _ = write!(text, "\n{}\n", table.render());
+    let _ = writeln!(text, "\n{}", table.render());
     if !told.hazards.is_empty() {
         let mut table = Table::new(&["Age in days", "Watched days", "Ended", "Ends a day", "95 % interval"], width);
         for bin in told.hazards.iter().filter(|bin| bin.watched_days > 0.0).take(30) {
@@ -290,7 +290,7 @@ fn render(told: &Told, width: u16) -> String {
                 format!("{:.4} to {:.4}", bin.lower, bin.upper),
             ]);
         }
-        let _ = write!(text, "{}\n", table.render());
+        let _ = writeln!(text, "{}", table.render());
     }
     text.push_str(&sentence(&told.words(), width));
     text

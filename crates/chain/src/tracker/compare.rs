@@ -113,6 +113,9 @@ pub struct Event {
     /// When the new hotkey was registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registered_at: Option<u64>,
+    /// Whether both hotkeys belong to one coldkey: somebody who replaces themselves is no competition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_coldkey: Option<bool>,
 }
 
 /// What changed in a subnet.
@@ -178,7 +181,9 @@ pub fn subnet(netuid: u16, old: &Subnet, new: &Subnet) -> SubnetChange {
             *change.classes.entry(class).or_default() += 1;
             let previous_uid = is.and_then(|key| before.get(key)).copied().filter(|was| *was != uid);
             let registered_at = new.registration_blocks.get(&uid).copied();
-            change.events.push(Event { uid, class, old_hotkey: was.cloned(), new_hotkey: is.cloned(), previous_uid, registered_at });
+            let same_coldkey = old.coldkeys.get(&uid).zip(new.coldkeys.get(&uid)).map(|(old, new)| old == new);
+            let (old_hotkey, new_hotkey) = (was.cloned(), is.cloned());
+            change.events.push(Event { uid, class, old_hotkey, new_hotkey, previous_uid, registered_at, same_coldkey });
         }
     }
     change

@@ -1,132 +1,14 @@
-//! Competition by subnet over many snapshots.
-//!
-//! A *period* lies between two good states of one subnet, whichever snapshots they come from. A failed, empty, partial or repeated state
-//! makes none: the next good one is compared with the last good one, over a longer period. As periods differ in length, rates are per
-//! day of blocks; a long period hides changes that were changed again, so all rates are lower bounds.
-//!
-//! The existing tracker counts an empty snapshot as a period, and periods without a change not at all, whence its "48 %" for a subnet
-//! that lost 96 %. [`Counting::AsBefore`] counts that way, for comparing with numbers that were published.
+//! Takes snapshots one after another, and keeps sums and the last good state of each subnet.
 
-use super::{
+use super::{Analysis, Counting, Ignored, PriceSample, SubnetCompetition};
+use crate::tracker::{
     BLOCKS_PER_DAY,
     compare::{self, Class, Counts, Hotkeys, SubnetChange},
+    days,
     snapshot::{Snapshot, SnapshotError, Subnet},
     tenure::Tenures,
 };
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What makes a period.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Counting {
-    /// Two good states of the subnet.
-    #[default]
-    Observed,
-    /// Two snapshots between which the subnet changed, whatever is in them: the existing tracker's way.
-    AsBefore,
-}
-
-/// What to rank by; always the highest first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SortBy {
-    /// Replacements a day.
-    #[default]
-    Replacements,
-    /// Part of the UIDs that is replaced in a day.
-    Percentage,
-    /// Deregistrations a day.
-    Deregistrations,
-    /// All changes a day.
-    Changes,
-}
-
-/// A snapshot, or a subnet in one, of which nothing was concluded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Ignored {
-    /// The file.
-    pub snapshot: String,
-    /// The subnet; absent if it is the whole snapshot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub netuid: Option<u16>,
-    /// Why.
-    pub reason: String,
-}
-
-/// Competition on one subnet.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SubnetCompetition {
-    /// Which subnet.
-    pub netuid: u16,
-    /// Periods that were observed.
-    pub periods: u64,
-    /// Their length together, in days of 7,200 blocks.
-    pub days: f64,
-    /// The longest of them.
-    pub longest_period_days: f64,
-    /// As the existing tracker counts.
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// All changes.
-    pub changes: u64,
-    /// By hotkey.
-    pub hotkeys: Hotkeys,
-    /// Told apart.
-    pub classes: BTreeMap<Class, u64>,
-    /// UIDs at the ends of the periods, on average.
-    pub avg_uids: f64,
-    /// UIDs in the last state.
-    pub uids: u64,
-    /// Times its netuid was given to another subnet.
-    pub new_generations: u64,
-    /// Replacements for each UID that was there at the beginning of a period, in percent.
-    pub replaced_percent: f64,
-    /// Hotkeys that left for each UID that was there at the beginning of a period, in percent.
-    pub hotkeys_lost_percent: f64,
-    /// Replacements a day.
-    pub replacements_per_day: f64,
-    /// Deregistrations a day.
-    pub deregistrations_per_day: f64,
-    /// Changes a day.
-    pub changes_per_day: f64,
-    /// Part of the UIDs that is replaced in a day, in percent.
-    pub replaced_percent_per_day: f64,
-}
-
-/// Competition on all subnets.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Analysis {
-    /// The network of the snapshots.
-    pub network: String,
-    /// Snapshots that told something.
-    pub snapshots: u64,
-    /// The time of the first of them.
-    pub first: Option<String>,
-    /// The time of the last.
-    pub last: Option<String>,
-    /// Sums over all subnets.
-    pub total: Counts,
-    /// Sums over all subnets.
-    pub hotkeys: Hotkeys,
-    /// Sums over all subnets.
-    pub classes: BTreeMap<Class, u64>,
-    /// Subnets with a period at least, by netuid until [`Analysis::sort`].
-    pub subnets: Vec<SubnetCompetition>,
-    /// What was left out, and why.
-    pub ignored: Vec<Ignored>,
-}
-
-impl Analysis {
-    /// Ranks the subnets; those that are equal by netuid.
-    pub fn sort(&mut self, by: SortBy) {
-        let key = |one: &SubnetCompetition| match by {
-            SortBy::Replacements => one.replacements_per_day,
-            SortBy::Percentage => one.replaced_percent_per_day,
-            SortBy::Deregistrations => one.deregistrations_per_day,
-            SortBy::Changes => one.changes_per_day,
-        };
-        self.subnets.sort_by(|a, b| key(b).total_cmp(&key(a)).then(a.netuid.cmp(&b.netuid)));
-    }
-}
 
 #[derive(Debug, Default)]
 struct Sums {
@@ -153,6 +35,7 @@ pub struct Analyzer {
     tenures: Tenures,
     snapshots: u64,
     times: Option<(String, String)>,
+    prices: BTreeMap<u16, Vec<PriceSample>>,
     ignored: Vec<Ignored>,
 }
 
@@ -167,6 +50,7 @@ impl Analyzer {
             tenures: Tenures::default(),
             snapshots: 0,
             times: None,
+            prices: BTreeMap::new(),
             ignored: Vec::new(),
         }
     }
@@ -206,6 +90,7 @@ impl Analyzer {
                 continue;
             }
             let Some(before) = self.last.get(&netuid) else {
+                note_price(&mut self.prices, netuid, &state);
                 self.tenures.begin(netuid, &state);
                 self.last.insert(netuid, state);
                 told = true;
@@ -216,6 +101,7 @@ impl Analyzer {
                 self.ignore(name, Some(netuid), reason);
                 continue;
             }
+            note_price(&mut self.prices, netuid, &state);
             let change = compare::subnet(netuid, before, &state);
             self.tenures.go_on(before, &state, &change);
             let sums = self.sums.entry(netuid).or_default();
@@ -270,6 +156,11 @@ impl Analyzer {
         &self.tenures
     }
 
+    /// What a registration on a subnet cost, where it changed; empty if the snapshots have no prices.
+    pub fn prices(&self, netuid: u16) -> &[PriceSample] {
+        self.prices.get(&netuid).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// What the snapshots so far say.
     pub fn analysis(&self) -> Analysis {
         let mut analysis = Analysis {
@@ -314,13 +205,13 @@ impl Sums {
     }
 
     fn competition(&self, netuid: u16) -> SubnetCompetition {
-        let days = super::days(self.blocks);
+        let observed = days(self.blocks);
         let uid_days = self.replaceable_blocks as f64 / BLOCKS_PER_DAY as f64;
         SubnetCompetition {
             netuid,
             periods: self.periods,
-            days,
-            longest_period_days: super::days(self.longest),
+            days: observed,
+            longest_period_days: days(self.longest),
             counts: self.counts,
             changes: self.counts.total(),
             hotkeys: self.hotkeys,
@@ -330,11 +221,19 @@ impl Sums {
             new_generations: self.new_generations,
             replaced_percent: 100.0 * ratio(self.counts.replacements as f64, self.replaceable as f64),
             hotkeys_lost_percent: 100.0 * ratio(self.hotkeys.lost as f64, self.replaceable as f64),
-            replacements_per_day: ratio(self.counts.replacements as f64, days),
-            deregistrations_per_day: ratio(self.counts.deregistrations as f64, days),
-            changes_per_day: ratio(self.counts.total() as f64, days),
+            replacements_per_day: ratio(self.counts.replacements as f64, observed),
+            deregistrations_per_day: ratio(self.counts.deregistrations as f64, observed),
+            changes_per_day: ratio(self.counts.total() as f64, observed),
             replaced_percent_per_day: 100.0 * ratio(self.counts.replacements as f64, uid_days),
         }
+    }
+}
+
+fn note_price(prices: &mut BTreeMap<u16, Vec<PriceSample>>, netuid: u16, state: &Subnet) {
+    let Some(burn_rao) = state.parameters.burn_rao else { return };
+    let samples = prices.entry(netuid).or_default();
+    if samples.last().is_none_or(|last| last.burn_rao != burn_rao) {
+        samples.push(PriceSample { block: state.block, burn_rao });
     }
 }
 
