@@ -1,5 +1,6 @@
 //! What people and scripts see. Answers go to standard output, everything else to standard error.
 
+mod parquet;
 pub(crate) mod plot;
 pub(crate) mod report;
 pub(crate) mod sheet;

@@ -246,6 +246,7 @@ fn small_samples_say_so_instead_of_a_number() {
         (few(|known| known.price_tao = None), "price"),
         (few(|known| known.curve = curve(10, 9, 50)), "9 tenures"),
         (few(|known| known.curve = Curve::default()), "0 tenures"),
+        (few(|known| known.curve = Curve { from_age_blocks: 5 * BLOCKS_PER_DAY, ..curve(10, 20, 20) }), "newcomers"),
     ] {
         let Verdict::NotEnoughData(missing) = &answer.verdict else { panic!("{answer:?}") };
         assert!(missing.len() == 1 && missing[0].contains(word), "{missing:?}");

@@ -166,7 +166,9 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
     let curve = &known.curve;
     // Beyond what was watched nobody is taken to live: a lower bound.
     let watched = window.min(curve.to_age_blocks);
-    let lived = curve.mean_within(watched).filter(|_| curve.enough()).map(|blocks| blocks / BLOCKS_PER_DAY as f64);
+    // A newcomer's first days are the dangerous ones.
+    let young = curve.from_age_blocks <= BLOCKS_PER_DAY;
+    let lived = curve.mean_within(watched).filter(|_| curve.enough() && young).map(|blocks| blocks / BLOCKS_PER_DAY as f64);
     let gpu_usd_per_day = f64::from(gpus) * gpu_usd_per_hour * 24.0;
     let mut incomes = known.miner_alpha_per_day.clone();
     incomes.sort_by(f64::total_cmp);
@@ -197,7 +199,9 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
     if known.price_tao.is_none() {
         missing.push("the price of a registration".to_owned());
     }
-    if lived.is_none() {
+    if curve.enough() && !young {
+        missing.push(format!("lives of newcomers: none was watched before an age of {:.1} days", super::days(curve.from_age_blocks)));
+    } else if lived.is_none() {
         missing.push(format!("{} tenures that ended, {MIN_ENDED} wanted", curve.ended));
     }
     let answer = |verdict, outcomes| Recommendation { netuid: known.netuid, verdict, outcomes, terms };
