@@ -1,0 +1,88 @@
+//! Reading a metagraph.
+
+use super::{Metagraph, Uid};
+use crate::read::{At, Chain, Neuron, ReadError, SelectiveMetagraph};
+
+impl Metagraph {
+    /// Reads a subnet at a block. `full` reads weights and bonds too, several times the bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::NoSuchSubnet`], and as [`At::storage`].
+    pub async fn fetch(at: &At, netuid: u16, full: bool) -> Result<Self, ReadError> {
+        // All at one block: the lists belong together.
+        let neurons = if full { at.neurons(netuid).await? } else { at.neurons_lite(netuid).await? };
+        let whole = at.selective_metagraph(netuid).await?;
+        let genesis = at.chain().genesis().await?;
+        let time_ms = at.time().await.ok().and_then(|time| u64::try_from(time.as_millisecond()).ok());
+        Ok(Self::assemble(at, genesis, time_ms, full, &neurons, whole))
+    }
+
+    /// Reads it anew if there is a newer finalized block; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Metagraph::fetch`]; it then is as before.
+    pub async fn sync(&mut self, chain: &Chain) -> Result<bool, ReadError> {
+        let head = chain.finalized().await?;
+        if head.number <= self.block.number {
+            return Ok(false);
+        }
+        *self = Self::fetch(&chain.at(head).await?, self.netuid, self.full).await?;
+        Ok(true)
+    }
+
+    fn assemble(at: &At, genesis: [u8; 32], time_ms: Option<u64>, full: bool, neurons: &[Neuron], whole: SelectiveMetagraph) -> Self {
+        let mut uids: Vec<Uid> = neurons.iter().map(|neuron| uid(neuron, &whole)).collect();
+        uids.sort_by_key(|uid| uid.uid);
+        Self {
+            netuid: whole.netuid,
+            block: at.block(),
+            time_ms,
+            genesis,
+            spec_version: at.runtime().spec_version(),
+            full,
+            name: whole.name.map(|name| name.0).unwrap_or_default(),
+            symbol: whole.symbol.map(|symbol| symbol.0).unwrap_or_default(),
+            network_registered_at: whole.network_registered_at,
+            owner_hotkey: whole.owner_hotkey,
+            owner_coldkey: whole.owner_coldkey,
+            tempo: whole.tempo,
+            max_uids: whole.max_uids,
+            burn: whole.burn,
+            immunity_period: whole.immunity_period,
+            registration_allowed: whole.registration_allowed,
+            alpha_in: whole.alpha_in,
+            tao_in: whole.tao_in,
+            moving_price: whole.moving_price,
+            neurons: uids,
+        }
+    }
+}
+
+fn uid(neuron: &Neuron, whole: &SelectiveMetagraph) -> Uid {
+    let of = |list: &Option<Vec<u64>>| list.as_ref().and_then(|list| list.get(usize::from(neuron.uid)).copied());
+    let staked = neuron.stake.iter().fold(0u64, |sum, (_, stake)| sum.saturating_add(*stake));
+    Uid {
+        uid: neuron.uid,
+        hotkey: neuron.hotkey,
+        coldkey: neuron.coldkey,
+        axon: neuron.axon_info.clone(),
+        active: neuron.active,
+        validator_permit: neuron.validator_permit,
+        total_stake: of(&whole.total_stake).unwrap_or(staked),
+        alpha_stake: of(&whole.alpha_stake),
+        tao_stake: of(&whole.tao_stake),
+        rank: neuron.rank,
+        trust: neuron.trust,
+        consensus: neuron.consensus,
+        validator_trust: neuron.validator_trust,
+        incentive: neuron.incentive,
+        dividends: neuron.dividends,
+        emission: neuron.emission,
+        last_update: neuron.last_update,
+        registered_at: of(&whole.block_at_registration),
+        weights: neuron.weights.clone(),
+        bonds: neuron.bonds.clone(),
+    }
+}

@@ -1,0 +1,104 @@
+//! One UID of a subnet.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::read::AccountId;
+use crate::read::scale::record;
+
+record! {
+    /// Where a hotkey says that it can be reached.
+    #[derive(Default, serde::Deserialize)]
+    pub struct AxonInfo {
+        /// When it was announced.
+        pub block: u64,
+        /// Version of the software that announced it.
+        pub version: u32,
+        /// The address as a number, 0 when nothing is announced.
+        pub ip: u128,
+        /// Port.
+        pub port: u16,
+        /// 4 or 6.
+        pub ip_type: u8,
+        /// Transport protocol by the announcer's own count.
+        pub protocol: u8 = 0,
+    }
+}
+
+impl AxonInfo {
+    /// Whether an address is announced. A chutes miner must not announce any.
+    pub fn is_serving(&self) -> bool {
+        self.ip != 0
+    }
+
+    /// The announced address; `None` when there is none, or when it is no IPv4 address although it says so.
+    pub fn address(&self) -> Option<IpAddr> {
+        match (self.ip, self.ip_type) {
+            (0, _) => None,
+            (ip, 6) => Some(IpAddr::V6(Ipv6Addr::from(ip))),
+            (ip, _) => u32::try_from(ip).ok().map(|ip| IpAddr::V4(Ipv4Addr::from(ip))),
+        }
+    }
+}
+
+record! {
+    /// Where a hotkey says that its metrics are.
+    #[derive(Default, serde::Deserialize)]
+    pub struct PrometheusInfo {
+        /// When it was announced.
+        pub block: u64,
+        /// Version of the software that announced it.
+        pub version: u32,
+        /// The address as a number, 0 when nothing is announced.
+        pub ip: u128,
+        /// Port.
+        pub port: u16,
+        /// 4 or 6.
+        pub ip_type: u8,
+    }
+}
+
+record! {
+    /// A neuron: one UID of a subnet with the keys on it and how it is scored.
+    pub struct Neuron {
+        /// The hotkey on the UID.
+        pub hotkey: AccountId,
+        /// Who owns the hotkey.
+        pub coldkey: AccountId,
+        /// Its number in the subnet, reused after it is pruned.
+        pub uid: u16,
+        /// The subnet.
+        pub netuid: u16,
+        /// Whether it set weights lately (validators).
+        pub active: bool,
+        /// Where it serves.
+        pub axon_info: AxonInfo,
+        /// Where its metrics are.
+        pub prometheus_info: PrometheusInfo = PrometheusInfo::default(),
+        /// Who staked on it, and how much.
+        pub stake: Vec<(AccountId, u64)>,
+        /// No measurement: the runtime no longer computes it, and nearly all are 0.
+        pub rank: u16 = 0,
+        /// Alpha, in 10^-9, for each epoch (not each block).
+        pub emission: u64,
+        /// Share of the miners' reward, of 65,535.
+        pub incentive: u16,
+        /// Of 65,535.
+        pub consensus: u16,
+        /// No measurement: the runtime no longer computes it, and nearly all are 0.
+        pub trust: u16 = 0,
+        /// Of 65,535.
+        pub validator_trust: u16,
+        /// Share of the validators' reward, of 65,535.
+        pub dividends: u16,
+        /// Block of its last weights, or of its registration.
+        pub last_update: u64,
+        /// Whether it may validate.
+        pub validator_permit: bool,
+        /// The weights that it sets: UID and weight. Empty in the lite answer.
+        pub weights: Vec<(u16, u16)> = Vec::new(),
+        /// Its bonds: UID and bond. Empty in the lite answer.
+        pub bonds: Vec<(u16, u16)> = Vec::new(),
+        /// Of 65,535; not what decides who is pruned.
+        pub pruning_score: u16 = 0,
+    }
+}

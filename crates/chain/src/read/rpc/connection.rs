@@ -1,0 +1,246 @@
+//! One WebSocket: requests and their answers by number, subscriptions by name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, interval, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use url::Url;
+
+use super::error::{RpcError, shown};
+use super::RpcOptions;
+
+/// Requests that wait for the socket.
+const QUEUE: usize = 64;
+/// Notifications that wait for their reader. A reader that falls behind further loses the subscription, and resumes.
+const NOTIFICATIONS: usize = 64;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Reply = oneshot::Sender<Result<Value, RpcError>>;
+
+/// A subscription's notifications. Ends when the connection does, or when the reader is too slow.
+#[derive(Debug)]
+pub struct Subscription {
+    notifications: mpsc::Receiver<Value>,
+    endpoint: Arc<str>,
+}
+
+impl Subscription {
+    /// The next notification; `None` when there will be no more.
+    pub async fn next(&mut self) -> Option<Value> {
+        self.notifications.recv().await
+    }
+
+    /// Host and port of the node.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+}
+
+enum Purpose {
+    Call(Reply),
+    Subscribe(Reply, mpsc::Sender<Value>),
+    /// An answer that nobody waits for.
+    Nothing,
+}
+
+struct Command {
+    method: &'static str,
+    params: Value,
+    purpose: Purpose,
+}
+
+/// A connection to one node. Clones share it; it closes when the last is gone.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    commands: mpsc::Sender<Command>,
+    endpoint: Arc<str>,
+    options: Arc<RpcOptions>,
+}
+
+impl Connection {
+    pub(super) async fn open(url: &Url, options: Arc<RpcOptions>) -> Result<Self, RpcError> {
+        if url.scheme() == "wss" && rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(RpcError::NoTlsProvider);
+        }
+        let endpoint: Arc<str> = shown(url).into();
+        let failed = |why: String| RpcError::Connect { endpoint: endpoint.to_string(), why };
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(options.max_message_bytes))
+            .max_frame_size(Some(options.max_message_bytes));
+        let connect = connect_async_with_config(url.as_str(), Some(limits), true);
+        let (socket, _) = timeout(options.connect_timeout, connect)
+            .await
+            .map_err(|_| failed(format!("no connection within {:?}", options.connect_timeout)))?
+            .map_err(|error| failed(error.to_string()))?;
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let driver = Driver {
+            endpoint: Arc::clone(&endpoint),
+            options: Arc::clone(&options),
+            waiting: HashMap::new(),
+            subscriptions: HashMap::new(),
+            next_id: 1,
+        };
+        tokio::spawn(driver.run(socket, queue));
+        Ok(Self { commands, endpoint, options })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.commands.is_closed()
+    }
+
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        self.commands.same_channel(&other.commands)
+    }
+
+    pub(super) async fn call(&self, method: &'static str, params: Value) -> Result<Value, RpcError> {
+        self.ask(method, params, Purpose::Call).await
+    }
+
+    pub(super) async fn subscribe(&self, method: &'static str, params: Value) -> Result<Subscription, RpcError> {
+        let (sender, notifications) = mpsc::channel(NOTIFICATIONS);
+        self.ask(method, params, |reply| Purpose::Subscribe(reply, sender)).await?;
+        Ok(Subscription { notifications, endpoint: Arc::clone(&self.endpoint) })
+    }
+
+    async fn ask(&self, method: &'static str, params: Value, purpose: impl FnOnce(Reply) -> Purpose) -> Result<Value, RpcError> {
+        let broken = || RpcError::Broken { endpoint: self.endpoint.to_string(), why: "it was closed".to_owned() };
+        let (reply, answer) = oneshot::channel();
+        let command = Command { method, params, purpose: purpose(reply) };
+        let exchange = async {
+            self.commands.send(command).await.map_err(|_| broken())?;
+            answer.await.map_err(|_| broken())?
+        };
+        let after = self.options.request_timeout;
+        timeout(after, exchange).await.unwrap_or_else(|_| Err(RpcError::Timeout { endpoint: self.endpoint.to_string(), method, after }))
+    }
+}
+
+struct Driver {
+    endpoint: Arc<str>,
+    options: Arc<RpcOptions>,
+    waiting: HashMap<u64, (&'static str, Purpose)>,
+    subscriptions: HashMap<String, mpsc::Sender<Value>>,
+    next_id: u64,
+}
+
+impl Driver {
+    async fn run(mut self, mut socket: Socket, mut queue: mpsc::Receiver<Command>) {
+        let why = self.drive(&mut socket, &mut queue).await;
+        tracing::debug!(endpoint = %self.endpoint, %why, "the connection to the chain ended");
+        queue.close();
+        for (_, purpose) in self.waiting.into_values() {
+            if let Purpose::Call(reply) | Purpose::Subscribe(reply, _) = purpose {
+                let _ = reply.send(Err(RpcError::Broken { endpoint: self.endpoint.to_string(), why: why.clone() }));
+            }
+        }
+        let _ = timeout(self.options.connect_timeout, socket.close(None)).await;
+    }
+
+    /// Until the connection ends; why it did.
+    async fn drive(&mut self, socket: &mut Socket, queue: &mut mpsc::Receiver<Command>) -> String {
+        let mut heard = Instant::now();
+        let mut tick = interval(self.options.ping_after);
+        loop {
+            tokio::select! {
+                command = queue.recv() => {
+                    let Some(command) = command else { return "nobody uses it any more".to_owned() };
+                    if let Err(error) = self.send(socket, command).await {
+                        return error;
+                    }
+                }
+                message = socket.next() => {
+                    heard = Instant::now();
+                    match message {
+                        Some(Ok(Message::Text(text))) => {
+                            if let Some(unwanted) = self.receive(text.as_str()) && let Err(error) = self.send(socket, unwanted).await {
+                                return error;
+                            }
+                        }
+                        Some(Ok(Message::Close(_))) | None => return "the node closed it".to_owned(),
+                        Some(Ok(_)) => {}
+                        Some(Err(error)) => return error.to_string(),
+                    }
+                }
+                _ = tick.tick() => {
+                    // Who gave up waiting is forgotten, so that a node that never answers fills no memory.
+                    self.waiting.retain(|_, (_, purpose)| match purpose {
+                        Purpose::Call(reply) | Purpose::Subscribe(reply, _) => !reply.is_closed(),
+                        Purpose::Nothing => false,
+                    });
+                    if heard.elapsed() > self.options.ping_after * 2 {
+                        return format!("nothing was heard for {:?}", heard.elapsed());
+                    }
+                    if let Err(error) = self.write(socket, Message::Ping(Vec::new().into())).await {
+                        return error;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, socket: &mut Socket, command: Command) -> Result<(), String> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let text = json!({"jsonrpc": "2.0", "id": id, "method": command.method, "params": command.params}).to_string();
+        self.waiting.insert(id, (command.method, command.purpose));
+        self.write(socket, Message::text(text)).await
+    }
+
+    async fn write(&self, socket: &mut Socket, message: Message) -> Result<(), String> {
+        match timeout(self.options.request_timeout, socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the node reads nothing".to_owned()),
+        }
+    }
+
+    /// Handles a message. Gives the end of a subscription that nobody reads any more.
+    fn receive(&mut self, text: &str) -> Option<Command> {
+        // What is not JSON, or answers nothing we asked, is ignored; the request's timeout tells.
+        let mut message: Value = serde_json::from_str(text).ok()?;
+        let Some(id) = message.get("id").and_then(Value::as_u64) else { return self.notified(&mut message) };
+        let (method, purpose) = self.waiting.remove(&id)?;
+        let result = match message.get("error") {
+            Some(error) => {
+                let code = error.get("code").and_then(Value::as_i64).unwrap_or_default();
+                let mut words = error.get("message").and_then(Value::as_str).unwrap_or("no reason given").to_owned();
+                if let Some(data) = error.get("data").and_then(Value::as_str) {
+                    words = format!("{words}: {data}");
+                }
+                Err(RpcError::of_node(&self.endpoint, method, code, words.chars().take(400).collect()))
+            }
+            None => Ok(message.get_mut("result").map_or(Value::Null, Value::take)),
+        };
+        match purpose {
+            Purpose::Nothing => {}
+            Purpose::Call(reply) => drop(reply.send(result)),
+            Purpose::Subscribe(reply, sender) => {
+                if let Ok(name) = &result {
+                    self.subscriptions.insert(name.to_string(), sender);
+                }
+                drop(reply.send(result));
+            }
+        }
+        None
+    }
+
+    fn notified(&mut self, message: &mut Value) -> Option<Command> {
+        let params = message.get_mut("params")?;
+        let name = params.get("subscription")?.clone();
+        let sender = self.subscriptions.get(&name.to_string())?;
+        let result = params.get_mut("result").map_or(Value::Null, Value::take);
+        if sender.try_send(result).is_ok() {
+            return None;
+        }
+        // Gone or too slow. Only finalized heads are subscribed, so one way to unsubscribe does.
+        self.subscriptions.remove(&name.to_string());
+        Some(Command { method: "chain_unsubscribeFinalizedHeads", params: json!([name]), purpose: Purpose::Nothing })
+    }
+}

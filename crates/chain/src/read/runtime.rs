@@ -1,0 +1,190 @@
+//! One version of the chain's runtime: what it holds, what can be asked, and of what types.
+
+use std::fmt;
+
+use frame_decode::runtime_apis::encode_runtime_api_inputs;
+use frame_decode::storage::{StorageTypeInfo as _, decode_storage_key_with_info, encode_storage_key_prefix, encode_storage_key_suffix};
+use frame_decode::storage::IntoEncodableValues;
+use scale_info::{TypeDef, TypeDefPrimitive};
+use subxt_metadata::Metadata;
+
+use super::events::{self, Event};
+use super::legacy::{self, Legacy};
+use super::scale::{FromScale, ScaleError, Shapes, decode};
+
+/// The description of one runtime version, and the decoding by it.
+pub struct Runtime {
+    spec_version: u32,
+    metadata: Metadata,
+    shapes: Shapes,
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("spec_version", &self.spec_version).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Reads metadata of version 14, 15 or 16, beginning with its magic number.
+    ///
+    /// # Errors
+    ///
+    /// [`ScaleError::Metadata`].
+    pub fn new(spec_version: u32, metadata: &[u8]) -> Result<Self, ScaleError> {
+        let metadata = Metadata::decode_from(metadata).map_err(|error| ScaleError::Metadata(error.to_string()))?;
+        let shapes = Shapes::new(metadata.types());
+        Ok(Self { spec_version, metadata, shapes })
+    }
+
+    /// The number that grows with every change of the runtime.
+    pub fn spec_version(&self) -> u32 {
+        self.spec_version
+    }
+
+    /// The description itself, on which extrinsics are built.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Whether the runtime has a call such as `SubnetInfoRuntimeApi_get_metagraph`.
+    pub fn has_call(&self, api: &str, method: &str) -> bool {
+        self.metadata.runtime_api_trait_by_name(api).is_some_and(|api| api.method_by_name(method).is_some())
+    }
+
+    /// Whether the runtime has a storage item such as `SubtensorModule.Burn`.
+    pub fn has_storage(&self, pallet: &str, item: &str) -> bool {
+        self.metadata.storage_info(pallet, item).is_ok()
+    }
+
+    /// The key of a storage item, or the prefix of a map's keys where fewer `keys` are given than the map has.
+    ///
+    /// # Errors
+    ///
+    /// [`ScaleError::Unknown`], [`ScaleError::Argument`].
+    pub fn storage_key(&self, pallet: &str, item: &str, keys: impl IntoEncodableValues) -> Result<Vec<u8>, ScaleError> {
+        self.known_storage(pallet, item)?;
+        let mut key = encode_storage_key_prefix(pallet, item).to_vec();
+        key.extend(encode_storage_key_suffix(pallet, item, keys, &self.metadata, self.metadata.types()).map_err(|error| {
+            ScaleError::Argument { what: format!("{pallet}.{item}"), why: error.to_string() }
+        })?);
+        Ok(key)
+    }
+
+    /// The last part of a map's key, which is what tells its entries apart.
+    ///
+    /// # Errors
+    ///
+    /// [`ScaleError::Unknown`]; [`ScaleError::Mismatch`] for a key of something else, or one of which only the hash is there.
+    pub fn last_key<T: FromScale>(&self, pallet: &str, item: &str, key: &[u8]) -> Result<T, ScaleError> {
+        let what = format!("a key of {pallet}.{item}");
+        let mismatch = |why: String| ScaleError::Mismatch { what: what.clone(), why };
+        self.known_storage(pallet, item)?;
+        let info = self.metadata.storage_info(pallet, item).map_err(|error| ScaleError::Unknown(error.to_string()))?;
+        if !key.starts_with(&encode_storage_key_prefix(pallet, item)) {
+            return Err(mismatch("it is the key of something else".to_owned()));
+        }
+        for part in info.keys.iter() {
+            self.safe(part.key_id, &what)?;
+        }
+        let parts =
+            decode_storage_key_with_info(&mut &*key, &info, self.metadata.types()).map_err(|error| mismatch(error.to_string()))?;
+        let last = parts.parts().last().and_then(|part| part.value()).ok_or_else(|| mismatch("it holds only a hash".to_owned()))?;
+        decode(&what, key.get(last.range()).unwrap_or_default(), *last.ty(), self.metadata.types())
+    }
+
+    /// The value of a storage item from its bytes. Without bytes it is the item's default, or `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// Any but [`ScaleError::Metadata`].
+    pub fn storage_value<T: FromScale>(&self, pallet: &str, item: &str, bytes: Option<&[u8]>) -> Result<Option<T>, ScaleError> {
+        let ty = self.known_storage(pallet, item)?;
+        let entry = self.metadata.pallet_by_name(pallet).and_then(|pallet| pallet.storage()).and_then(|storage| storage.entry_by_name(item));
+        let default = entry.and_then(|entry| entry.default_value());
+        let Some(bytes) = bytes.or(default) else { return Ok(None) };
+        decode(&format!("{pallet}.{item}"), bytes, ty, self.metadata.types()).map(Some)
+    }
+
+    /// The arguments of a runtime call.
+    ///
+    /// # Errors
+    ///
+    /// [`ScaleError::Unknown`], [`ScaleError::Argument`].
+    pub fn call_arguments(&self, api: &str, method: &str, arguments: impl IntoEncodableValues) -> Result<Vec<u8>, ScaleError> {
+        self.known_call(api, method)?;
+        encode_runtime_api_inputs(api, method, arguments, &self.metadata, self.metadata.types())
+            .map_err(|error| ScaleError::Argument { what: format!("{api}_{method}"), why: error.to_string() })
+    }
+
+    /// What a runtime call answered. Runtimes up to about version 219 answer some calls with bytes in bytes; those are unwrapped.
+    ///
+    /// # Errors
+    ///
+    /// Any but [`ScaleError::Metadata`].
+    pub fn call_answer<T: FromScale>(&self, api: &str, method: &str, bytes: &[u8]) -> Result<T, ScaleError> {
+        let ty = self.known_call(api, method)?;
+        let what = format!("the answer of {api}_{method}");
+        self.safe(ty, &what)?;
+        if self.is_bytes(ty)
+            && let Some(legacy) = Legacy::of(method)
+        {
+            return legacy.answer(&what, bytes);
+        }
+        decode(&what, bytes, ty, self.metadata.types())
+    }
+
+    /// The events of a block, from the bytes of `System.Events`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::storage_value`].
+    pub fn events(&self, bytes: &[u8]) -> Result<Vec<Event>, ScaleError> {
+        events::events(self, bytes)
+    }
+
+    /// A constant of a pallet.
+    ///
+    /// # Errors
+    ///
+    /// Any but [`ScaleError::Metadata`].
+    pub fn constant<T: FromScale>(&self, pallet: &str, name: &str) -> Result<T, ScaleError> {
+        let what = format!("{pallet}.{name}");
+        let constant = self.metadata.pallet_by_name(pallet).and_then(|pallet| pallet.constant_by_name(name));
+        let constant = constant.ok_or_else(|| ScaleError::Unknown(format!("constant {what}")))?;
+        self.safe(constant.ty(), &what)?;
+        decode(&what, constant.value(), constant.ty(), self.metadata.types())
+    }
+
+    /// Decodes an answer of the older JSON-RPC methods (`neuronInfo_getNeuron` and the like), which give bare bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ScaleError::Mismatch`], [`ScaleError::LeftOver`].
+    pub fn bare_answer<T: FromScale>(method: &str, bytes: &[u8]) -> Result<T, ScaleError> {
+        let legacy = Legacy::of_rpc(method).ok_or_else(|| ScaleError::Unknown(format!("JSON-RPC method {method}")))?;
+        legacy::bare(legacy, method, bytes)
+    }
+
+    fn known_storage(&self, pallet: &str, item: &str) -> Result<u32, ScaleError> {
+        let what = || format!("storage {pallet}.{item}");
+        let info = self.metadata.storage_info(pallet, item).map_err(|_| ScaleError::Unknown(what()))?;
+        self.safe(info.value_id, &what())?;
+        Ok(info.value_id)
+    }
+
+    fn known_call(&self, api: &str, method: &str) -> Result<u32, ScaleError> {
+        let call = self.metadata.runtime_api_trait_by_name(api).and_then(|api| api.method_by_name(method));
+        call.map(|call| call.output_ty()).ok_or_else(|| ScaleError::Unknown(format!("call {api}_{method}")))
+    }
+
+    fn safe(&self, ty: u32, what: &str) -> Result<(), ScaleError> {
+        if self.shapes.is_safe(ty) { Ok(()) } else { Err(ScaleError::Unsafe(what.to_owned())) }
+    }
+
+    fn is_bytes(&self, ty: u32) -> bool {
+        let def = |ty: u32| self.metadata.types().resolve(ty).map(|ty| &ty.type_def);
+        matches!(def(ty), Some(TypeDef::Sequence(items))
+            if matches!(def(items.type_param.id), Some(TypeDef::Primitive(TypeDefPrimitive::U8))))
+    }
+}

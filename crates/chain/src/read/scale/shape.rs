@@ -1,0 +1,107 @@
+//! Which types can be decoded without danger.
+//!
+//! A decoder follows the description of a type. A description from a node could nest without end, or promise millions of items that take
+//! no bytes. Both are seen in the description alone, before any bytes.
+
+use scale_info::{PortableRegistry, TypeDef, TypeDefPrimitive};
+
+/// Levels of nesting that are decoded. The real runtime's answers and events have fewer than 20.
+const MAX_DEPTH: u16 = 64;
+
+#[derive(Debug, Clone, Copy)]
+enum Visit {
+    New,
+    Open,
+    Done(Shape),
+}
+
+/// What a type costs to decode.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// Levels below it; `u16::MAX` when it contains itself or something senseless.
+    depth: u16,
+    /// Fewest bytes of a value.
+    bytes: u64,
+}
+
+impl Shape {
+    const UNSAFE: Self = Self { depth: u16::MAX, bytes: 0 };
+}
+
+/// The shapes of all types of a runtime.
+#[derive(Debug)]
+pub struct Shapes(Vec<Shape>);
+
+impl Shapes {
+    /// Walks through all types once.
+    pub fn new(types: &PortableRegistry) -> Self {
+        let mut visits = vec![Visit::New; types.types.len()];
+        for root in 0..visits.len() {
+            // A stack of our own: the chain of types may be longer than the thread's stack.
+            let mut stack = vec![root];
+            while let Some(&id) = stack.last() {
+                match visits.get(id) {
+                    Some(Visit::New) => {
+                        visits[id] = Visit::Open;
+                        stack.extend(children(types, id).filter(|child| matches!(visits.get(*child), Some(Visit::New))));
+                    }
+                    Some(Visit::Open) => {
+                        visits[id] = Visit::Done(shape(types, id, &visits));
+                        stack.pop();
+                    }
+                    _ => {
+                        stack.pop();
+                    }
+                }
+            }
+        }
+        Self(visits.into_iter().map(|visit| if let Visit::Done(shape) = visit { shape } else { Shape::UNSAFE }).collect())
+    }
+
+    /// Whether values of a type can be decoded: its nesting is bounded, and every item of its lists takes bytes.
+    pub fn is_safe(&self, ty: u32) -> bool {
+        self.0.get(ty as usize).is_some_and(|shape| shape.depth <= MAX_DEPTH)
+    }
+}
+
+fn children(types: &PortableRegistry, id: usize) -> impl Iterator<Item = usize> {
+    let ids: Vec<u32> = match types.types.get(id).map(|ty| &ty.ty.type_def) {
+        Some(TypeDef::Composite(composite)) => composite.fields.iter().map(|field| field.ty.id).collect(),
+        Some(TypeDef::Variant(variant)) => variant.variants.iter().flat_map(|variant| &variant.fields).map(|field| field.ty.id).collect(),
+        Some(TypeDef::Sequence(sequence)) => vec![sequence.type_param.id],
+        Some(TypeDef::Array(array)) => vec![array.type_param.id],
+        Some(TypeDef::Tuple(tuple)) => tuple.fields.iter().map(|field| field.id).collect(),
+        Some(TypeDef::Compact(compact)) => vec![compact.type_param.id],
+        Some(TypeDef::Primitive(_) | TypeDef::BitSequence(_)) | None => Vec::new(),
+    };
+    ids.into_iter().map(|id| id as usize)
+}
+
+/// The shape of a type whose children were looked at. A child that still is open contains this type: a circle.
+fn shape(types: &PortableRegistry, id: usize, visits: &[Visit]) -> Shape {
+    let of = |child: usize| if let Some(Visit::Done(shape)) = visits.get(child) { *shape } else { Shape::UNSAFE };
+    let Some(ty) = types.types.get(id) else { return Shape::UNSAFE };
+    let (mut depth, mut sum) = (0u16, 0u64);
+    for child in children(types, id) {
+        let child = of(child);
+        depth = depth.max(child.depth.saturating_add(1));
+        sum = sum.saturating_add(child.bytes);
+    }
+    let bytes = match &ty.ty.type_def {
+        TypeDef::Composite(_) | TypeDef::Tuple(_) => sum,
+        TypeDef::Variant(_) | TypeDef::Compact(_) | TypeDef::BitSequence(_) => 1,
+        TypeDef::Sequence(_) if sum == 0 => return Shape::UNSAFE,
+        TypeDef::Sequence(_) => 1,
+        TypeDef::Array(array) if sum == 0 && array.len > 64 => return Shape::UNSAFE,
+        TypeDef::Array(array) => sum.saturating_mul(u64::from(array.len)),
+        TypeDef::Primitive(primitive) => match primitive {
+            TypeDefPrimitive::Bool | TypeDefPrimitive::U8 | TypeDefPrimitive::I8 | TypeDefPrimitive::Str => 1,
+            TypeDefPrimitive::U16 | TypeDefPrimitive::I16 => 2,
+            TypeDefPrimitive::U32 | TypeDefPrimitive::I32 | TypeDefPrimitive::Char => 4,
+            TypeDefPrimitive::U64 | TypeDefPrimitive::I64 => 8,
+            TypeDefPrimitive::U128 | TypeDefPrimitive::I128 => 16,
+            TypeDefPrimitive::U256 | TypeDefPrimitive::I256 => 32,
+        },
+    };
+    Shape { depth, bytes }
+}
