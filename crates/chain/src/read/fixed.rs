@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn every_digit_is_shown() {
-        assert_eq!(fixed(false, 40_869_489, 32).to_string(), "0.00951567501761019229888916015625");
+        assert_eq!(fixed(false, 40_869_489, 32).to_string(), "0.00951566942967474460601806640625");
         assert_eq!(fixed(false, 3 << 31, 32).to_string(), "1.5");
         assert_eq!(fixed(true, 1, 2).to_string(), "-0.25");
         assert_eq!(fixed(false, 7, 0).to_string(), "7");

@@ -1,0 +1,377 @@
+//! Reading through nodes that stand in for real ones, and that fail.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::time::{Duration, Instant};
+
+use chain::read::metagraph::{Column, Metagraph, Store};
+use chain::read::rpc::{RpcError, RpcOptions};
+use chain::read::{AccountId, Chain, ChainConfig, Phase, ReadError, Runtime};
+use chain_sim::{Faults, METADATA_V14, METADATA_V15, METADATA_V16, Recording, Sim, World, unpack};
+
+const BLOCK: u64 = 6_852_690;
+
+fn world(scenarios: &[&str]) -> World {
+    let mut world = World::new(BLOCK, 343, unpack(METADATA_V15).unwrap());
+    let recording = Recording::shipped().unwrap();
+    for scenario in scenarios {
+        recording.put(scenario, &mut world).unwrap();
+    }
+    world
+}
+
+fn options() -> RpcOptions {
+    RpcOptions {
+        connect_timeout: Duration::from_secs(5),
+        request_timeout: Duration::from_secs(5),
+        backoff: (Duration::from_millis(20), Duration::from_millis(100)),
+        ..RpcOptions::default()
+    }
+}
+
+fn config(sims: &[&Sim]) -> ChainConfig {
+    let urls: Vec<String> = sims.iter().map(|sim| sim.url()).collect();
+    ChainConfig { options: options(), ..ChainConfig::parse(&urls.join(",")).unwrap() }
+}
+
+fn chain(sims: &[&Sim]) -> Chain {
+    Chain::new(config(sims))
+}
+
+fn runtime() -> Runtime {
+    Runtime::new(343, &unpack(METADATA_V15).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_metagraph_is_read_saved_and_loaded() {
+    let sim = Sim::start(world(&["metagraph"])).await.unwrap();
+    let chain = chain(&[&sim]);
+    let at = chain.at_number(BLOCK).await.unwrap();
+    assert_eq!(hex::encode(at.block().hash), "db13c066e2c63969f140164fb3bfe7a0aaa7b71407fc0fe525d68e57329ef9d0");
+    let metagraph = Metagraph::fetch(&at, 1, false).await.unwrap();
+    assert_eq!((metagraph.name.as_str(), metagraph.neurons.len(), metagraph.spec_version), ("Apex", 1024, 343));
+    let best = metagraph.uid(395).unwrap();
+    assert_eq!((best.incentive, best.hotkey.to_string().as_str()), (65_535, "5HCFWvRqzSHWRPecN7q8J6c7aKQnrCZTMHstPv39xL1wgDHh"));
+    assert_eq!(metagraph.of_hotkey(best.hotkey).map(|uid| uid.uid), Some(395));
+    assert!((metagraph.column(Column::Stake)[630] - 645_173.460_056_565).abs() < 1e-6);
+    assert!((metagraph.spot_price().unwrap() - 0.009_531).abs() < 1e-6);
+    assert_eq!(metagraph.moving_price.unwrap().to_string(), "0.00951566942967474460601806640625");
+    let immune = metagraph.neurons.iter().filter(|uid| uid.is_immune(BLOCK, metagraph.immunity_period.unwrap()) == Some(true)).count();
+    assert_eq!(immune, 2);
+    assert!(metagraph.uid(0).unwrap().axon_address().unwrap().ends_with(":6028"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(folder.path(), "finney");
+    assert!(store.latest(1).unwrap().is_none());
+    let path = store.save(&metagraph).unwrap();
+    assert!(path.ends_with(format!("network-finney/netuid-1/block-{BLOCK}.json")), "{}", path.display());
+    let mut older = metagraph.clone();
+    older.block.number = 99;
+    store.save(&older).unwrap();
+    std::fs::write(path.with_file_name("block-notes.json"), "x").unwrap();
+    assert_eq!(store.blocks(1).unwrap(), [99, BLOCK]);
+    assert!(store.latest(1).unwrap().unwrap() == metagraph);
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_release_or_of_something_else_is_refused_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(folder.path(), "finney");
+    let path = folder.path().join("network-finney/netuid-1/block-7.json");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    for (text, word) in [("{\"schema_version\": 2}", "newer release"), ("{}", "schema_version"), ("\u{80}\u{2}ccollections", "expected value")] {
+        std::fs::write(&path, text).unwrap();
+        let error = store.latest(1).unwrap_err().to_string();
+        assert!(error.contains(word) && error.contains("block-7.json"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_metagraph_is_read_again_only_when_there_is_a_newer_block() {
+    let sim = Sim::start(world(&["metagraph"])).await.unwrap();
+    let chain = chain(&[&sim]);
+    let mut metagraph = Metagraph::fetch(&chain.at_finalized().await.unwrap(), 1, false).await.unwrap();
+    let before = sim.requests().iter().filter(|method| *method == "state_call").count();
+    assert!(!metagraph.sync(&chain).await.unwrap());
+    assert_eq!(sim.requests().iter().filter(|method| *method == "state_call").count(), before);
+    sim.advance(5);
+    assert!(metagraph.sync(&chain).await.unwrap());
+    assert_eq!(metagraph.block.number, BLOCK + 3);
+    let unchanged = metagraph.clone();
+    sim.advance(5);
+    sim.fail(Faults { truncate: 3, ..Faults::default() });
+    assert!(matches!(metagraph.sync(&chain).await, Err(ReadError::Scale { .. })));
+    assert!(metagraph == unchanged);
+    sim.fail(Faults::default());
+    assert!(metagraph.sync(&chain).await.unwrap());
+}
+
+#[tokio::test]
+async fn subnets_keys_and_single_values_are_read() {
+    let scenarios = ["get_all_subnets_netuid", "get_all_subnets_info", "get_netuids_for_hotkey", "get_neuron_for_pubkey_and_subnet"];
+    let sim = Sim::start(world(&scenarios)).await.unwrap();
+    let at = chain(&[&sim]).at_finalized().await.unwrap();
+    assert_eq!(at.subnet_infos().await.unwrap().len(), 129);
+    // One page of a hundred was recorded.
+    assert_eq!(at.subnets().await.unwrap(), (0..100).collect::<Vec<u16>>());
+    let hotkey = AccountId(hex::decode("1a33474e4a857009da52aaa4080f176465f99c09763e03b9cd5ee038cec4093e").unwrap().try_into().unwrap());
+    assert_eq!(at.uid(14, hotkey).await.unwrap(), Some(29));
+    assert_eq!(at.neuron(14, 29).await.unwrap().unwrap().hotkey, hotkey);
+    let netuids = at.netuids_of(hotkey).await.unwrap();
+    assert!(netuids.contains(&14), "{netuids:?}");
+    assert!(at.alpha_sqrt_price(1).await.unwrap().unwrap().to_f64() > 0.0);
+    let error = at.burn(999).await.unwrap_err();
+    assert!(matches!(error, ReadError::NoSuchSubnet(999)), "{error}");
+}
+
+#[tokio::test]
+async fn another_endpoint_takes_over() {
+    let (dead, silent, good) = (
+        Sim::start(world(&[])).await.unwrap(),
+        Sim::start(world(&[])).await.unwrap(),
+        Sim::start(world(&["metagraph"])).await.unwrap(),
+    );
+    dead.fail(Faults { refuse: true, ..Faults::default() });
+    silent.fail(Faults { silent: true, ..Faults::default() });
+    let mut config = config(&[&dead, &silent, &good]);
+    config.options.request_timeout = Duration::from_millis(300);
+    let chain = Chain::new(config);
+    assert_eq!(chain.finalized().await.unwrap().number, BLOCK - 2);
+    assert_eq!(chain.endpoint().await, Some(good.url()));
+    assert!(dead.connections() >= 1 && silent.connections() >= 1);
+    // It stays there while it works.
+    let before = dead.connections();
+    chain.finalized().await.unwrap();
+    assert_eq!(dead.connections(), before);
+}
+
+#[tokio::test]
+async fn a_cut_connection_is_made_anew() {
+    let sim = Sim::start(world(&["metagraph"])).await.unwrap();
+    let chain = chain(&[&sim]);
+    sim.fail(Faults { cut_after: Some(3), ..Faults::default() });
+    for _ in 0..4 {
+        chain.finalized().await.unwrap();
+    }
+    assert!(sim.connections() >= 3, "{}", sim.connections());
+}
+
+#[tokio::test]
+async fn garbage_overload_and_slowness_end_in_an_error_in_time() {
+    let sim = Sim::start(world(&["metagraph"])).await.unwrap();
+    let mut config = config(&[&sim]);
+    config.options.request_timeout = Duration::from_millis(200);
+    let chain = Chain::new(config);
+    for (faults, label) in [
+        (Faults { garbage: true, ..Faults::default() }, "timeout"),
+        (Faults { delay: Duration::from_secs(2), ..Faults::default() }, "timeout"),
+        (Faults { overloaded: true, ..Faults::default() }, "refused"),
+    ] {
+        sim.fail(faults);
+        let start = Instant::now();
+        let error = chain.finalized().await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(2) && error.is_passing(), "{error}");
+        // Over again, until the endpoint is let alone for a while.
+        assert!([label, "unreachable"].contains(&error.label()), "{error}");
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    sim.fail(Faults::default());
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    chain.finalized().await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_listening_is_said_with_every_endpoint() {
+    let chain = Chain::new(ChainConfig { options: options(), ..ChainConfig::parse("ws://127.0.0.1:1,ws://127.0.0.1:2").unwrap() });
+    let error = chain.finalized().await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, ReadError::Rpc(RpcError::Unreachable(_))), "{text}");
+    assert!(text.contains("ws://127.0.0.1:1") && text.contains("ws://127.0.0.1:2"), "{text}");
+}
+
+#[tokio::test]
+async fn an_endpoint_of_another_chain_is_not_used() {
+    let (other, good) = (Sim::start(world(&[])).await.unwrap(), Sim::start(world(&[])).await.unwrap());
+    other.change(|world| world.set_genesis([9; 32]));
+    let genesis = good.change(|world| world.genesis());
+    let mut config = config(&[&other, &good]);
+    config.genesis = Some(genesis);
+    let chain = Chain::new(config.clone());
+    assert_eq!(chain.genesis().await.unwrap(), genesis);
+    assert_eq!(chain.endpoint().await, Some(good.url()));
+    config.endpoints.pop();
+    let error = Chain::new(config).genesis().await.unwrap_err().to_string();
+    assert!(error.contains("another chain"), "{error}");
+}
+
+#[tokio::test]
+async fn old_blocks_come_from_the_archive() {
+    let (node, archive) = (Sim::start(world(&["metagraph"])).await.unwrap(), Sim::start(world(&["metagraph"])).await.unwrap());
+    archive.change(|world| world.keeps = None);
+    let old = BLOCK - 1000;
+    let mut config = config(&[&node]);
+    let error = Chain::new(config.clone()).at_number(old).await.unwrap_err();
+    assert!(matches!(error, ReadError::Rpc(RpcError::Discarded { .. })) && error.to_string().contains("set an archive endpoint"), "{error}");
+    config.archive = vec![archive.url().parse().unwrap()];
+    let chain = Chain::new(config);
+    let at = chain.at_number(old).await.unwrap();
+    assert_eq!(at.neurons_lite(1).await.unwrap().len(), 1024);
+    // New blocks do not bother it.
+    let before = archive.requests().len();
+    chain.at_number(BLOCK).await.unwrap().neurons_lite(1).await.unwrap();
+    assert_eq!(archive.requests().len(), before);
+}
+
+#[tokio::test]
+async fn each_block_is_decoded_by_its_own_runtime() {
+    let mut world = world(&["metagraph"]);
+    world.set_runtime(BLOCK + 2, 365, unpack(METADATA_V16).unwrap());
+    world.advance(4);
+    let sim = Sim::start(world).await.unwrap();
+    let chain = chain(&[&sim]);
+    for (number, version) in [(BLOCK, 343), (BLOCK + 2, 365), (BLOCK + 4, 365), (BLOCK, 343)] {
+        let at = chain.at_number(number).await.unwrap();
+        assert_eq!(at.runtime().spec_version(), version);
+        assert_eq!(at.neurons_lite(1).await.unwrap().len(), 1024);
+    }
+    // Metadata is fetched once for each version.
+    assert_eq!(sim.requests().iter().filter(|method| *method == "state_getMetadata").count(), 0);
+}
+
+#[tokio::test]
+async fn runtimes_with_metadata_of_version_14_only_can_be_read_too() {
+    let mut world = World::new(BLOCK, 343, unpack(METADATA_V14).unwrap());
+    Recording::shipped().unwrap().put("tempo", &mut world).unwrap();
+    let sim = Sim::start(world).await.unwrap();
+    let at = chain(&[&sim]).at_finalized().await.unwrap();
+    let tempo: Option<u16> = at.storage("SubtensorModule", "Tempo", (23u16,)).await.unwrap();
+    assert_eq!(tempo, Some(1000));
+    let error = at.neurons_lite(23).await.unwrap_err();
+    assert!(error.to_string().contains("this runtime has no call"), "{error}");
+}
+
+#[tokio::test]
+async fn a_runtime_version_that_was_named_wrongly_is_not_kept() {
+    let sim = Sim::start(world(&["metagraph"])).await.unwrap();
+    let chain = chain(&[&sim]);
+    // The node says 365 and hands out the metadata of 343: what decodes, decodes; nothing is taken for what it is not.
+    sim.fail(Faults { spec_version: Some(365), truncate: 1, ..Faults::default() });
+    let at = chain.at_finalized().await.unwrap();
+    let error = at.neurons_lite(1).await.unwrap_err();
+    assert!(error.to_string().contains("runtime version 365"), "{error}");
+    sim.fail(Faults::default());
+    let at = chain.at_finalized().await.unwrap();
+    assert_eq!((at.runtime().spec_version(), at.neurons_lite(1).await.unwrap().len()), (343, 1024));
+}
+
+#[tokio::test]
+async fn finalized_blocks_come_in_order_without_gaps_over_cuts_and_reorgs() {
+    let sim = Sim::start(world(&[])).await.unwrap();
+    let chain = chain(&[&sim]);
+    let from = BLOCK - 10;
+    let mut blocks = chain.finalized_blocks(Some(from));
+    let mut seen = Vec::new();
+    for round in 0..6u64 {
+        while seen.len() as u64 + from <= sim.change(|world| world.finalized()) {
+            seen.push(tokio::time::timeout(Duration::from_secs(20), blocks.next()).await.unwrap().unwrap());
+        }
+        match round % 3 {
+            0 => sim.cut(),
+            1 => sim.change(|world| world.reorg(2)),
+            _ => {}
+        }
+        sim.advance(round + 1);
+    }
+    let numbers: Vec<u64> = seen.iter().map(|block| block.number).collect();
+    let all: Vec<u64> = (from..from + seen.len() as u64).collect();
+    assert_eq!(numbers, all);
+    for block in &seen {
+        assert_eq!(Some(block.hash), sim.change(|world| world.hash(block.number)), "block {} is that of the chain", block.number);
+    }
+    assert!(sim.connections() > 1, "it was cut");
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_a_program_of_before_stopped() {
+    let sim = Sim::start(world(&[])).await.unwrap();
+    let chain = chain(&[&sim]);
+    let mut first = chain.finalized_blocks(Some(BLOCK - 20));
+    let last = first.next().await.unwrap();
+    drop(first);
+    let mut second = chain.finalized_blocks(None).after(last);
+    assert_eq!(second.next().await.unwrap().number, last.number + 1);
+    // Without anything to go on from, it begins with the newest.
+    assert_eq!(chain.finalized_blocks(None).next().await.unwrap().number, BLOCK - 2);
+}
+
+#[tokio::test]
+async fn a_block_that_does_not_follow_the_last_one_is_not_handed_out() {
+    let (forked, good) = (Sim::start(world(&[])).await.unwrap(), Sim::start(world(&[])).await.unwrap());
+    let chain = chain(&[&forked, &good]);
+    let mut blocks = chain.finalized_blocks(Some(BLOCK - 2));
+    let last = blocks.next().await.unwrap();
+    forked.change(|world| world.reorg_finalized(3));
+    forked.advance(2);
+    good.advance(2);
+    let next = tokio::time::timeout(Duration::from_secs(20), blocks.next()).await.unwrap().unwrap();
+    assert_eq!(next.number, last.number + 1);
+    assert_eq!(Some(next.hash), good.change(|world| world.hash(next.number)));
+    assert_ne!(Some(next.hash), forked.change(|world| world.hash(next.number)));
+}
+
+#[tokio::test]
+async fn events_of_a_block_are_named() {
+    let mut world = world(&[]);
+    let runtime = runtime();
+    // Two records, as the runtime writes them: `System.ExtrinsicSuccess` and `SubtensorModule.NeuronRegistered(64, 7, hotkey)`.
+    let pallet = |name: &str| runtime.metadata().pallet_by_name(name).unwrap();
+    let event = |name: &str, event: &str| {
+        let variant = pallet(name).event_variants().unwrap().iter().find(|variant| variant.name == event).unwrap();
+        [pallet(name).event_index(), variant.index]
+    };
+    let mut bytes = vec![8, 0, 1, 0, 0, 0];
+    bytes.extend(event("SubtensorModule", "NeuronRegistered"));
+    bytes.extend(64u16.to_le_bytes());
+    bytes.extend(7u16.to_le_bytes());
+    bytes.extend([3; 32]);
+    bytes.push(0);
+    bytes.push(2);
+    bytes.extend(event("SubtensorModule", "NetworkRemoved"));
+    bytes.extend(5u16.to_le_bytes());
+    bytes.push(0);
+    let key = runtime.storage_key("System", "Events", ()).unwrap();
+    world.set_storage(BLOCK, key, Some(bytes));
+    // The block changes the runtime, and is run by the one before.
+    world.set_runtime(BLOCK, 365, unpack(METADATA_V16).unwrap());
+    let sim = Sim::start(world).await.unwrap();
+    let at = chain(&[&sim]).at_number(BLOCK).await.unwrap();
+    assert_eq!(at.runtime().spec_version(), 365);
+    let events = at.events().await.unwrap();
+    assert_eq!(events.len(), 2);
+    assert_eq!((events[0].pallet.as_str(), events[0].name.as_str(), events[0].phase), ("SubtensorModule", "NeuronRegistered", Phase::Extrinsic(1)));
+    let fields = &events[0].fields;
+    assert_eq!(fields.item(0).unwrap().as_u16(), Some(64));
+    assert_eq!(fields.item(1).unwrap().as_u16(), Some(7));
+    assert_eq!(fields.item(2).unwrap().as_account(), Some(AccountId([3; 32])));
+    assert_eq!((events[1].name.as_str(), events[1].phase), ("NetworkRemoved", Phase::Initialization));
+}
+
+#[tokio::test]
+async fn every_recorded_scenario_is_served_and_read() {
+    let recording = Recording::shipped().unwrap();
+    let scenarios: Vec<String> = recording.scenarios().map(str::to_owned).collect();
+    assert_eq!(scenarios.len(), 36);
+    for scenario in scenarios {
+        let exchanges = recording.exchanges(&scenario).unwrap();
+        let header = exchanges.iter().find(|(method, params, _)| method == "chain_getHeader" && params[0].is_string());
+        let Some((_, params, response)) = header else { continue };
+        let number = u64::from_str_radix(response["result"]["number"].as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+        let mut world = World::new(number + 8, 343, unpack(METADATA_V15).unwrap());
+        recording.put(&scenario, &mut world).unwrap();
+        let sim = Sim::start(world).await.unwrap();
+        let chain = chain(&[&sim]);
+        let at = chain.at_number(number).await.unwrap();
+        assert_eq!(format!("0x{}", hex::encode(at.block().hash)), params[0].as_str().unwrap(), "{scenario}");
+        assert_eq!(chain.name().await.unwrap(), "Bittensor");
+    }
+}
