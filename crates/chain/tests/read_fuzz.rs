@@ -139,7 +139,8 @@ fn everything_that_is_decoded_is_safe_by_its_description() {
         let runtime = Runtime::new(version, &unpack(packed).unwrap()).unwrap();
         assert!(runtime.events(&[0]).unwrap().is_empty());
         let shapes = chain::read::scale::Shapes::new(runtime.metadata().types());
-        let recursive: Vec<u32> = (0..runtime.metadata().types().types.len()).map(|id| id as u32).filter(|id| !shapes.is_safe(*id)).collect();
+        let recursive: Vec<u32> =
+            (0..runtime.metadata().types().types.len()).map(|id| id as u32).filter(|id| !shapes.is_safe(*id)).collect();
         // Calls that hold calls, and the few types that hold those: not all types, and not none.
         assert!((1..120).contains(&recursive.len()), "{}", recursive.len());
         let call = runtime.metadata().outer_enums().call_enum_ty();

@@ -8,9 +8,7 @@
 use std::collections::BTreeMap;
 
 use chain::read::scale::Value;
-use chain::read::{
-    AccountInfo, DelegateInfo, Fixed, Neuron, RAO_PER_TAO, Runtime, SelectiveMetagraph, SubnetInfo, SubnetState,
-};
+use chain::read::{AccountInfo, DelegateInfo, Fixed, Neuron, RAO_PER_TAO, Runtime, SelectiveMetagraph, SubnetInfo, SubnetState};
 use chain_sim::{METADATA_V14, METADATA_V15, METADATA_V16, Recording, unpack};
 use serde_json::Value as Json;
 
@@ -127,7 +125,12 @@ fn all_36_recorded_scenarios_decode_to_the_last_byte() {
                     seen.older_methods += 1;
                 }
                 // The node's own forms, which the tests against the stand-in read.
-                "chain_getHead" | "chain_getHeader" | "chain_getBlockHash" | "chain_getBlock" | "state_getRuntimeVersion" | "rpc_methods"
+                "chain_getHead"
+                | "chain_getHeader"
+                | "chain_getBlockHash"
+                | "chain_getBlock"
+                | "state_getRuntimeVersion"
+                | "rpc_methods"
                 | "system_chain" => seen.wire += 1,
                 other => panic!("{other} of {scenario} is not decoded"),
             }
@@ -165,8 +168,7 @@ fn the_recorded_neurons_are_those_of_subnet_1() {
 fn the_recorded_metagraph_is_that_of_subnet_1() {
     let answer = bytes(&result("metagraph", "state_call", "SubnetInfoRuntimeApi_get_selective"));
     for runtime in [runtime(343, METADATA_V15), runtime(365, METADATA_V16)] {
-        let whole: Option<SelectiveMetagraph> =
-            runtime.call_answer("SubnetInfoRuntimeApi", "get_selective_mechagraph", &answer).unwrap();
+        let whole: Option<SelectiveMetagraph> = runtime.call_answer("SubnetInfoRuntimeApi", "get_selective_mechagraph", &answer).unwrap();
         let whole = whole.unwrap();
         assert_eq!((whole.name.unwrap().0.as_str(), whole.symbol.unwrap().0.as_str()), ("Apex", "α"));
         assert_eq!((whole.netuid, whole.block, whole.tempo, whole.burn), (1, Some(6_852_690), Some(99), Some(500_000)));
@@ -209,7 +211,10 @@ fn the_recorded_subnets_are_all_129() {
         let infos: BTreeMap<u16, SubnetInfo> = infos.into_iter().flatten().map(|info| (info.netuid, info)).collect();
         assert_eq!(infos.len(), 129);
         let chutes = &infos[&64];
-        assert_eq!((chutes.burn, chutes.immunity_period, chutes.subnetwork_n, chutes.max_allowed_uids, chutes.tempo), (500_000, 5_000, 256, 256, 360));
+        assert_eq!(
+            (chutes.burn, chutes.immunity_period, chutes.subnetwork_n, chutes.max_allowed_uids, chutes.tempo),
+            (500_000, 5_000, 256, 256, 360)
+        );
         assert_eq!(infos[&80].burn, 530_452);
         assert_eq!((infos[&81].burn, infos[&81].immunity_period), (1_332_663, 10_799));
         assert_eq!(infos[&2].burn, 56_436_898);
@@ -242,10 +247,8 @@ fn single_values_are_what_they_were() {
     let value = |scenario: &str, item: &str| {
         let exchanges = Recording::shipped().unwrap().exchanges(scenario).unwrap();
         let prefix = runtime.storage_key("SubtensorModule", item, ()).unwrap();
-        let (_, _, response) = exchanges
-            .iter()
-            .find(|(method, params, _)| method == "state_getStorageAt" && bytes(&params[0]).starts_with(&prefix))
-            .unwrap();
+        let (_, _, response) =
+            exchanges.iter().find(|(method, params, _)| method == "state_getStorageAt" && bytes(&params[0]).starts_with(&prefix)).unwrap();
         runtime.storage_value::<Value>("SubtensorModule", item, Some(&bytes(&response["result"]))).unwrap().unwrap()
     };
     assert_eq!(value("difficulty", "Difficulty").as_u64(), Some(10_000_000));
@@ -260,7 +263,11 @@ fn single_values_are_what_they_were() {
     let updates = value("blocks_since_last_update", "LastUpdate");
     assert_eq!(updates.item(0).and_then(Value::as_u64), Some(0x26_cfa1));
     let cost: u64 = runtime
-        .call_answer("SubnetRegistrationRuntimeApi", "get_network_registration_cost", &bytes(&result("get_subnet_burn_cost", "state_call", "")))
+        .call_answer(
+            "SubnetRegistrationRuntimeApi",
+            "get_network_registration_cost",
+            &bytes(&result("get_subnet_burn_cost", "state_call", "")),
+        )
         .unwrap();
     assert_eq!(cost, 0x588b_d440);
 }
@@ -308,7 +315,8 @@ fn the_older_methods_are_read() {
 fn keys_are_those_that_were_asked_for() {
     let recorded = |scenario: &str, index: usize| -> Vec<u8> {
         let exchanges = Recording::shipped().unwrap().exchanges(scenario).unwrap();
-        let keys: Vec<_> = exchanges.iter().filter(|(method, _, _)| method == "state_getStorageAt").map(|(_, params, _)| bytes(&params[0])).collect();
+        let keys: Vec<_> =
+            exchanges.iter().filter(|(method, _, _)| method == "state_getStorageAt").map(|(_, params, _)| bytes(&params[0])).collect();
         keys[index].clone()
     };
     for runtime in [runtime(343, METADATA_V14), runtime(343, METADATA_V15), runtime(365, METADATA_V16)] {

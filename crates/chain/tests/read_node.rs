@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use chain::read::metagraph::{Column, Metagraph, Store};
 use chain::read::rpc::{RpcError, RpcOptions};
-use chain::read::{AccountId, Chain, ChainConfig, Phase, ReadError, Runtime};
+use chain::read::scale::Value;
+use chain::read::{AccountId, Chain, ChainConfig, DynamicInfo, Phase, ReadError, Runtime};
 use chain_sim::{Faults, METADATA_V14, METADATA_V15, METADATA_V16, Recording, Sim, World, unpack};
 
 const BLOCK: u64 = 6_852_690;
@@ -79,7 +80,9 @@ async fn a_file_of_a_newer_release_or_of_something_else_is_refused_with_its_name
     let store = Store::new(folder.path(), "finney");
     let path = folder.path().join("network-finney/netuid-1/block-7.json");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    for (text, word) in [("{\"schema_version\": 2}", "newer release"), ("{}", "schema_version"), ("\u{80}\u{2}ccollections", "expected value")] {
+    for (text, word) in
+        [("{\"schema_version\": 2}", "newer release"), ("{}", "schema_version"), ("\u{80}\u{2}ccollections", "expected value")]
+    {
         std::fs::write(&path, text).unwrap();
         let error = store.latest(1).unwrap_err().to_string();
         assert!(error.contains(word) && error.contains("block-7.json"), "{error}");
@@ -126,11 +129,8 @@ async fn subnets_keys_and_single_values_are_read() {
 
 #[tokio::test]
 async fn another_endpoint_takes_over() {
-    let (dead, silent, good) = (
-        Sim::start(world(&[])).await.unwrap(),
-        Sim::start(world(&[])).await.unwrap(),
-        Sim::start(world(&["metagraph"])).await.unwrap(),
-    );
+    let (dead, silent, good) =
+        (Sim::start(world(&[])).await.unwrap(), Sim::start(world(&[])).await.unwrap(), Sim::start(world(&["metagraph"])).await.unwrap());
     dead.fail(Faults { refuse: true, ..Faults::default() });
     silent.fail(Faults { silent: true, ..Faults::default() });
     let mut config = config(&[&dead, &silent, &good]);
@@ -211,7 +211,10 @@ async fn old_blocks_come_from_the_archive() {
     let old = BLOCK - 1000;
     let mut config = config(&[&node]);
     let error = Chain::new(config.clone()).at_number(old).await.unwrap_err();
-    assert!(matches!(error, ReadError::Rpc(RpcError::Discarded { .. })) && error.to_string().contains("set an archive endpoint"), "{error}");
+    assert!(
+        matches!(error, ReadError::Rpc(RpcError::Discarded { .. })) && error.to_string().contains("set an archive endpoint"),
+        "{error}"
+    );
     config.archive = vec![archive.url().parse().unwrap()];
     let chain = Chain::new(config);
     let at = chain.at_number(old).await.unwrap();
@@ -348,12 +351,74 @@ async fn events_of_a_block_are_named() {
     assert_eq!(at.runtime().spec_version(), 365);
     let events = at.events().await.unwrap();
     assert_eq!(events.len(), 2);
-    assert_eq!((events[0].pallet.as_str(), events[0].name.as_str(), events[0].phase), ("SubtensorModule", "NeuronRegistered", Phase::Extrinsic(1)));
+    assert_eq!(
+        (events[0].pallet.as_str(), events[0].name.as_str(), events[0].phase),
+        ("SubtensorModule", "NeuronRegistered", Phase::Extrinsic(1))
+    );
     let fields = &events[0].fields;
     assert_eq!(fields.item(0).unwrap().as_u16(), Some(64));
     assert_eq!(fields.item(1).unwrap().as_u16(), Some(7));
     assert_eq!(fields.item(2).unwrap().as_account(), Some(AccountId([3; 32])));
     assert_eq!((events[1].name.as_str(), events[1].phase), ("NetworkRemoved", Phase::Initialization));
+}
+
+/// An answer of nothing but zeros, as long as the type wants it. Everything in it is 0, empty or `None`.
+fn zeros<T: chain::read::scale::FromScale>(runtime: &Runtime, api: &str, method: &str) -> Vec<u8> {
+    let mut answer = vec![1];
+    while runtime.call_answer::<T>(api, method, &answer).is_err() {
+        answer.push(0);
+        assert!(answer.len() < 4096, "{method} takes no zeros");
+    }
+    answer
+}
+
+#[tokio::test]
+async fn hyperparameters_and_pools_have_the_runtimes_names() {
+    let runtime = runtime();
+    let mut world = world(&[]);
+    let name = "SubnetInfoRuntimeApi";
+    let parameters = zeros::<Option<Value>>(&runtime, name, "get_subnet_hyperparams_v2");
+    world.set_call(0, "SubnetInfoRuntimeApi_get_subnet_hyperparams_v2", vec![7, 0], parameters);
+    let pool = zeros::<Option<DynamicInfo>>(&runtime, name, "get_dynamic_info");
+    world.set_call(0, "SubnetInfoRuntimeApi_get_dynamic_info", vec![7, 0], pool);
+    world.set_call(0, "SubnetInfoRuntimeApi_get_dynamic_info", vec![8, 0], vec![0]);
+    let sim = Sim::start(world).await.unwrap();
+    let at = chain(&[&sim]).at_finalized().await.unwrap();
+    let parameters = at.hyperparameters(7).await.unwrap();
+    let names: Vec<&str> = parameters.iter().map(|(name, _)| name).collect();
+    assert!(names.len() >= 33 && names.starts_with(&["rho", "kappa", "immunity_period"]), "{names:?}");
+    assert_eq!(parameters.get("tempo").and_then(Value::as_u64), Some(0));
+    let Some(Value::Fixed(steepness)) = parameters.get("alpha_sigmoid_steepness") else { panic!("{parameters:?}") };
+    assert_eq!(steepness.fraction_bits(), 32);
+    let pool = at.dynamic_info(7).await.unwrap();
+    assert_eq!((pool.netuid, pool.moving_price.fraction_bits(), pool.spot_price()), (0, 32, None));
+    assert!(matches!(at.dynamic_info(8).await, Err(ReadError::NoSuchSubnet(8))));
+}
+
+#[tokio::test]
+async fn a_full_metagraph_has_weights_and_bonds() {
+    let recording = Recording::shipped().unwrap();
+    let answer = |scenario: &str, call: &str| {
+        let exchanges = recording.exchanges(scenario).unwrap();
+        let (_, _, response) = exchanges.iter().find(|(_, params, _)| params[0].as_str().is_some_and(|name| name.contains(call))).unwrap();
+        hex::decode(response["result"].as_str().unwrap().trim_start_matches("0x")).unwrap()
+    };
+    let mut world = world(&["metagraph"]);
+    // `Some(neuron)` becomes a list of one.
+    let mut neurons = answer("get_neuron_for_pubkey_and_subnet", "get_neuron");
+    neurons[0] = 4;
+    world.set_call(0, "NeuronInfoRuntimeApi_get_neurons", vec![1, 0], neurons);
+    let sim = Sim::start(world).await.unwrap();
+    let at = chain(&[&sim]).at_number(BLOCK).await.unwrap();
+    let full = Metagraph::fetch(&at, 1, true).await.unwrap();
+    assert!(full.full);
+    let [uid] = full.neurons.as_slice() else { panic!("{} UIDs", full.neurons.len()) };
+    assert_eq!(uid.uid, 29);
+    let neuron = at.neurons(1).await.unwrap().remove(0);
+    assert_eq!((&uid.weights, &uid.bonds), (&neuron.weights, &neuron.bonds));
+    let shares: f64 = uid.weight_shares().iter().map(|(_, share)| share).sum();
+    assert!(uid.weights.is_empty() || (shares - 1.0).abs() < 1e-9);
+    println!("{} weights, {} bonds", uid.weights.len(), uid.bonds.len());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["protocol"],
     &["gepetto", "gpu", "store", "validator", "chain", "service"],
     &["gepetto", "gpu", "chain", "store", "validator", "service"],
+    &["gepetto", "gpu", "store", "validator", "service", "chain"],
     &["crd", "cluster"],
     &["workload"],
     &["realize"],
@@ -18,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
 
 /// What only tests, the demo and the build use.
 const TOOLS: &[&str] =
-    &["testkit", "fake-nvml", "architecture", "custom-resources", "e2e", "fake-chute", "kubelab", "validator-sim", "xtask"];
+    &["testkit", "fake-nvml", "architecture", "chain-sim", "custom-resources", "e2e", "fake-chute", "kubelab", "validator-sim", "xtask"];
 
 fn metadata() -> Metadata {
     MetadataCommand::new().exec().expect("cargo metadata works in the workspace")

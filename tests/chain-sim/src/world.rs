@@ -115,7 +115,12 @@ impl World {
         let salt = self.forks.iter().rev().find(|(from, _)| *from <= number).map_or(0, |(_, salt)| *salt);
         match self.pinned.get(&number) {
             Some(hash) if salt == 0 => *hash,
-            _ => Sha256::new().chain_update(self.genesis).chain_update(number.to_le_bytes()).chain_update(salt.to_le_bytes()).finalize().into(),
+            _ => Sha256::new()
+                .chain_update(self.genesis)
+                .chain_update(number.to_le_bytes())
+                .chain_update(salt.to_le_bytes())
+                .finalize()
+                .into(),
         }
     }
 

@@ -62,7 +62,6 @@ pub struct FinalizedBlocks {
     finalized: Option<u64>,
 }
 
-
 impl FinalizedBlocks {
     pub(super) fn new(chain: Chain, from: Option<u64>) -> Self {
         Self { chain, subscription: None, last: None, next: from, finalized: None }
@@ -126,7 +125,10 @@ impl FinalizedBlocks {
             let parent = self.chain.header(block.hash).await?.parent;
             if parent != last.hash {
                 self.chain.distrust("it is on another fork").await;
-                return Err(ReadError::Malformed { method: "chain_getHeader", why: format!("block {number} does not follow the one before it") });
+                return Err(ReadError::Malformed {
+                    method: "chain_getHeader",
+                    why: format!("block {number} does not follow the one before it"),
+                });
             }
         }
         self.last = Some(block);
@@ -159,4 +161,3 @@ impl FinalizedBlocks {
         }
     }
 }
-

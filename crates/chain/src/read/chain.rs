@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 pub use at::At;
-pub(super) use wire::header;
 pub use config::{ChainConfig, Network, NetworkError};
+pub(super) use wire::header;
 
 use super::blocks::{Block, FinalizedBlocks, Header};
 use super::rpc::{Pool, RpcError, Subscription};

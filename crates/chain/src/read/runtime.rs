@@ -3,8 +3,8 @@
 use std::fmt;
 
 use frame_decode::runtime_apis::encode_runtime_api_inputs;
-use frame_decode::storage::{StorageTypeInfo as _, decode_storage_key_with_info, encode_storage_key_prefix, encode_storage_key_suffix};
 use frame_decode::storage::IntoEncodableValues;
+use frame_decode::storage::{StorageTypeInfo as _, decode_storage_key_with_info, encode_storage_key_prefix, encode_storage_key_suffix};
 use scale_info::{TypeDef, TypeDefPrimitive};
 use subxt_metadata::Metadata;
 
@@ -65,9 +65,10 @@ impl Runtime {
     pub fn storage_key(&self, pallet: &str, item: &str, keys: impl IntoEncodableValues) -> Result<Vec<u8>, ScaleError> {
         self.known_storage(pallet, item)?;
         let mut key = encode_storage_key_prefix(pallet, item).to_vec();
-        key.extend(encode_storage_key_suffix(pallet, item, keys, &self.metadata, self.metadata.types()).map_err(|error| {
-            ScaleError::Argument { what: format!("{pallet}.{item}"), why: error.to_string() }
-        })?);
+        key.extend(
+            encode_storage_key_suffix(pallet, item, keys, &self.metadata, self.metadata.types())
+                .map_err(|error| ScaleError::Argument { what: format!("{pallet}.{item}"), why: error.to_string() })?,
+        );
         Ok(key)
     }
 
@@ -87,8 +88,7 @@ impl Runtime {
         for part in info.keys.iter() {
             self.safe(part.key_id, &what)?;
         }
-        let parts =
-            decode_storage_key_with_info(&mut &*key, &info, self.metadata.types()).map_err(|error| mismatch(error.to_string()))?;
+        let parts = decode_storage_key_with_info(&mut &*key, &info, self.metadata.types()).map_err(|error| mismatch(error.to_string()))?;
         let last = parts.parts().last().and_then(|part| part.value()).ok_or_else(|| mismatch("it holds only a hash".to_owned()))?;
         decode(&what, key.get(last.range()).unwrap_or_default(), *last.ty(), self.metadata.types())
     }
@@ -100,7 +100,8 @@ impl Runtime {
     /// Any but [`ScaleError::Metadata`].
     pub fn storage_value<T: FromScale>(&self, pallet: &str, item: &str, bytes: Option<&[u8]>) -> Result<Option<T>, ScaleError> {
         let ty = self.known_storage(pallet, item)?;
-        let entry = self.metadata.pallet_by_name(pallet).and_then(|pallet| pallet.storage()).and_then(|storage| storage.entry_by_name(item));
+        let entry =
+            self.metadata.pallet_by_name(pallet).and_then(|pallet| pallet.storage()).and_then(|storage| storage.entry_by_name(item));
         let default = entry.and_then(|entry| entry.default_value());
         let Some(bytes) = bytes.or(default) else { return Ok(None) };
         decode(&format!("{pallet}.{item}"), bytes, ty, self.metadata.types()).map(Some)

@@ -9,9 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Chain, wire};
 use crate::read::blocks::Block;
-use crate::read::model::{
-    AccountInfo, DelegateInfo, DynamicInfo, Hyperparameters, Neuron, SelectiveMetagraph, SubnetInfo, SubnetState,
-};
+use crate::read::model::{AccountInfo, DelegateInfo, DynamicInfo, Hyperparameters, Neuron, SelectiveMetagraph, SubnetInfo, SubnetState};
 use crate::read::scale::{FromScale, ScaleError, Value};
 use crate::read::{AccountId, Event, Fixed, ReadError, Runtime};
 

@@ -37,7 +37,9 @@ impl Network {
 
     fn endpoints(self) -> &'static [&'static str] {
         match self {
-            Self::Finney => &["wss://entrypoint-finney.opentensor.ai:443", "wss://lite.chain.opentensor.ai:443", "wss://lite.sub.latent.to:443"],
+            Self::Finney => {
+                &["wss://entrypoint-finney.opentensor.ai:443", "wss://lite.chain.opentensor.ai:443", "wss://lite.sub.latent.to:443"]
+            }
             Self::Test => &["wss://test.finney.opentensor.ai:443"],
             Self::Local => &["ws://127.0.0.1:9944"],
         }

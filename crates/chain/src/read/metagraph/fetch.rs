@@ -14,7 +14,8 @@ impl Metagraph {
         let neurons = if full { at.neurons(netuid).await? } else { at.neurons_lite(netuid).await? };
         let whole = at.selective_metagraph(netuid).await?;
         let genesis = at.chain().genesis().await?;
-        let time_ms = at.time().await.ok().and_then(|time| u64::try_from(time.as_millisecond()).ok());
+        // A block without a clock says 1970.
+        let time_ms = u64::try_from(at.time().await?.as_millisecond()).ok().filter(|ms| *ms > 0);
         Ok(Self::assemble(at, genesis, time_ms, full, &neurons, whole))
     }
 

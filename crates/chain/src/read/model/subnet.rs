@@ -106,3 +106,21 @@ impl serde::Serialize for Hyperparameters {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_of_name_and_typed_value_are_read_like_fields() {
+        let pair = |name: &str, case: &str, value: Value| {
+            let typed = Value::Variant(case.to_owned(), Box::new(Value::List(vec![value])));
+            Value::List(vec![Value::Bytes(name.as_bytes().to_vec()), typed])
+        };
+        let pairs = Value::List(vec![pair("tempo", "U16", Value::Unsigned(99)), pair("registration_allowed", "Bool", Value::Bool(true))]);
+        let parameters = Hyperparameters::from_value(pairs).unwrap();
+        assert_eq!(parameters.get("tempo").and_then(Value::as_u16), Some(99));
+        assert_eq!(serde_json::to_string(&parameters).unwrap(), r#"{"tempo":99,"registration_allowed":true}"#);
+        assert!(Hyperparameters::from_value(Value::List(vec![Value::Bool(true)])).is_none());
+        assert!(Hyperparameters::from_value(Value::Bool(true)).is_none());
+    }
+}

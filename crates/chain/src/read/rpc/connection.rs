@@ -13,8 +13,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 use url::Url;
 
-use super::error::{RpcError, shown};
 use super::RpcOptions;
+use super::error::{RpcError, shown};
 
 /// Requests that wait for the socket.
 const QUEUE: usize = 64;
@@ -71,9 +71,8 @@ impl Connection {
         }
         let endpoint: Arc<str> = shown(url).into();
         let failed = |why: String| RpcError::Connect { endpoint: endpoint.to_string(), why };
-        let limits = WebSocketConfig::default()
-            .max_message_size(Some(options.max_message_bytes))
-            .max_frame_size(Some(options.max_message_bytes));
+        let limits =
+            WebSocketConfig::default().max_message_size(Some(options.max_message_bytes)).max_frame_size(Some(options.max_message_bytes));
         let connect = connect_async_with_config(url.as_str(), Some(limits), true);
         let (socket, _) = timeout(options.connect_timeout, connect)
             .await

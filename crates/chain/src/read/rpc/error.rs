@@ -134,7 +134,10 @@ mod tests {
     #[test]
     fn a_discarded_state_is_told_from_a_refusal() {
         let of = |message: &str| RpcError::of_node("ws://n:1", "state_call", 4003, message.to_owned());
-        assert!(matches!(of("Client error: Api called for an unknown Block: State already discarded for 0x6c"), RpcError::Discarded { .. }));
+        assert!(matches!(
+            of("Client error: Api called for an unknown Block: State already discarded for 0x6c"),
+            RpcError::Discarded { .. }
+        ));
         assert!(matches!(of("Client error: Exported method X is not found"), RpcError::Refused { .. }));
     }
 }

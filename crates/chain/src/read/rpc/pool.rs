@@ -8,9 +8,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
+use super::RpcOptions;
 use super::connection::{Connection, Subscription};
 use super::error::{RpcError, shown};
-use super::RpcOptions;
 
 #[derive(Debug)]
 struct Endpoint {

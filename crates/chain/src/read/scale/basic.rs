@@ -32,11 +32,7 @@ const RESERVED: usize = 1024;
 pub struct ListVisitor<T>(PhantomData<T>);
 
 impl<T: FromScale> ListVisitor<T> {
-    fn items<'scale>(
-        claimed: usize,
-        bytes: &'scale [u8],
-        mut next: impl FnMut() -> Option<Result<T, Error>>,
-    ) -> Result<Vec<T>, Error> {
+    fn items(claimed: usize, bytes: &[u8], mut next: impl FnMut() -> Option<Result<T, Error>>) -> Result<Vec<T>, Error> {
         // Every type that passes `Shapes` takes at least one byte.
         if claimed > bytes.len() {
             return Err(DecodeError::NotEnoughInput.into());
@@ -160,7 +156,11 @@ impl Visitor for AccountVisitor {
     type Error = Error;
     type TypeResolver = PortableRegistry;
 
-    fn visit_array<'scale, 'types>(self, value: &mut Array<'scale, 'types, PortableRegistry>, _: TypeIdFor<Self>) -> Result<AccountId, Error> {
+    fn visit_array<'scale, 'types>(
+        self,
+        value: &mut Array<'scale, 'types, PortableRegistry>,
+        _: TypeIdFor<Self>,
+    ) -> Result<AccountId, Error> {
         let mut bytes = [0; 32];
         if value.remaining() != bytes.len() {
             return Err(Error::new(ErrorKind::WrongLength { actual_len: value.remaining(), expected_len: bytes.len() }));

@@ -14,7 +14,7 @@ const MAX_DIGITS: u32 = 9;
 /// Fraction bits of a type of `substrate_fixed`; `None` when it is another type.
 pub(super) fn fraction_bits(ty: &Type<PortableForm>, types: &PortableRegistry) -> Option<u8> {
     let segments = &ty.path.segments;
-    if !segments.first().is_some_and(|name| name == "substrate_fixed") || !segments.last().is_some_and(|name| name.starts_with("Fixed")) {
+    if segments.first()? != "substrate_fixed" || !segments.last()?.starts_with("Fixed") {
         return None;
     }
     let parameter = ty.type_params.iter().find(|parameter| parameter.name == "Frac")?.ty?;
@@ -50,11 +50,11 @@ impl Visitor for FixedVisitor {
     type TypeResolver = PortableRegistry;
 
     // The one hook that is handed the description of the type.
-    fn unchecked_decode_as_type<'scale, 'types>(
+    fn unchecked_decode_as_type(
         self,
-        input: &mut &'scale [u8],
+        input: &mut &[u8],
         id: TypeIdFor<Self>,
-        types: &'types PortableRegistry,
+        types: &PortableRegistry,
     ) -> DecodeAsTypeResult<Self, Result<Fixed, Error>> {
         DecodeAsTypeResult::Decoded(decode(input, id, types))
     }

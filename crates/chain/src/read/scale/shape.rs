@@ -105,3 +105,76 @@ fn shape(types: &PortableRegistry, id: usize, visits: &[Visit]) -> Shape {
     };
     Shape { depth, bytes }
 }
+
+#[cfg(test)]
+mod tests {
+    use scale_info::{MetaType, Registry, TypeInfo};
+
+    use super::*;
+
+    fn is_safe<T: TypeInfo + 'static>() -> bool {
+        let mut registry = Registry::new();
+        let id = registry.register_type(&MetaType::new::<T>()).id;
+        let types: PortableRegistry = registry.into();
+        Shapes::new(&types).is_safe(id)
+    }
+
+    #[derive(TypeInfo)]
+    #[allow(dead_code, reason = "only described")]
+    struct Nested {
+        below: Vec<Nested>,
+    }
+
+    #[derive(TypeInfo)]
+    #[allow(dead_code, reason = "only described")]
+    struct Around {
+        number: u8,
+        nested: Option<Nested>,
+    }
+
+    #[derive(TypeInfo)]
+    struct Nothing;
+
+    #[test]
+    fn what_nests_without_end_is_not_safe_nor_what_holds_it() {
+        assert!(!is_safe::<Nested>());
+        assert!(!is_safe::<Around>());
+        assert!(is_safe::<Vec<Vec<Option<(u8, [u16; 4])>>>>());
+    }
+
+    #[test]
+    fn many_items_of_no_bytes_are_not_safe() {
+        assert!(!is_safe::<Vec<Nothing>>());
+        assert!(!is_safe::<Vec<[Nothing; 9]>>());
+        assert!(!is_safe::<Vec<(Nothing, ())>>());
+        assert!(!is_safe::<[Nothing; 4096]>());
+        assert!(is_safe::<Option<Nothing>>() && is_safe::<Nothing>() && is_safe::<Vec<Option<Nothing>>>());
+    }
+
+    #[test]
+    fn a_long_chain_of_types_is_not_safe_and_does_not_fill_the_stack() {
+        // 100,000 structs, each holding the next.
+        let mut types = PortableRegistry { types: Vec::new() };
+        for id in 0..100_000u32 {
+            let field = scale_info::Field { name: None, ty: (id + 1).into(), type_name: None, docs: Vec::new() };
+            let def = TypeDef::Composite(scale_info::TypeDefComposite { fields: vec![field] });
+            let ty = scale_info::Type {
+                path: scale_info::Path { segments: Vec::new() },
+                type_params: Vec::new(),
+                type_def: def,
+                docs: Vec::new(),
+            };
+            types.types.push(scale_info::PortableType { id, ty });
+        }
+        let last = scale_info::Type {
+            path: scale_info::Path { segments: Vec::new() },
+            type_params: Vec::new(),
+            type_def: TypeDef::Primitive(TypeDefPrimitive::U8),
+            docs: Vec::new(),
+        };
+        types.types.push(scale_info::PortableType { id: 100_000, ty: last });
+        let shapes = Shapes::new(&types);
+        assert!(!shapes.is_safe(0) && !shapes.is_safe(99_900) && shapes.is_safe(99_950) && shapes.is_safe(100_000));
+        assert!(!shapes.is_safe(100_001), "a type that is not there");
+    }
+}

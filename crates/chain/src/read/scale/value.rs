@@ -173,11 +173,11 @@ impl Visitor for ValueVisitor {
         visit_i8 i8 => Signed, visit_i16 i16 => Signed, visit_i32 i32 => Signed, visit_i64 i64 => Signed, visit_i128 i128 => Signed
     );
 
-    fn unchecked_decode_as_type<'scale, 'types>(
+    fn unchecked_decode_as_type(
         self,
-        input: &mut &'scale [u8],
+        input: &mut &[u8],
         id: TypeIdFor<Self>,
-        types: &'types PortableRegistry,
+        types: &PortableRegistry,
     ) -> DecodeAsTypeResult<Self, Result<Value, Error>> {
         match Self::special(input, id, types) {
             Some(value) => DecodeAsTypeResult::Decoded(value),
@@ -247,7 +247,11 @@ impl Visitor for ValueVisitor {
         Ok(Value::Variant(name, Box::new(fields(value.fields())?)))
     }
 
-    fn visit_bitsequence<'scale, 'types>(self, value: &mut BitSequence<'scale>, _: TypeIdFor<Self>) -> Result<Self::Value<'scale, 'types>, Error> {
+    fn visit_bitsequence<'scale, 'types>(
+        self,
+        value: &mut BitSequence<'scale>,
+        _: TypeIdFor<Self>,
+    ) -> Result<Self::Value<'scale, 'types>, Error> {
         let bits = value.decode()?;
         bits.map(|bit| bit.map(Value::Bool).map_err(Error::from)).collect::<Result<Vec<_>, _>>().map(Value::List)
     }
