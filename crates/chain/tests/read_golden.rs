@@ -355,3 +355,18 @@ fn an_entry_without_a_value_has_the_runtimes_default() {
     let error = runtime.storage_value::<u64>("SubtensorModule", "Burn", Some(&[1; 9])).unwrap_err();
     assert_eq!(error.to_string(), "SubtensorModule.Burn has 1 bytes more than its type");
 }
+
+#[test]
+fn calls_can_be_encoded_on_the_same_metadata() {
+    for runtime in [runtime(343, METADATA_V14), runtime(343, METADATA_V15), runtime(365, METADATA_V16)] {
+        let metadata = runtime.metadata();
+        let call = frame_decode::extrinsics::encode_call_data(
+            "SubtensorModule",
+            "burned_register",
+            &(1u16, [9u8; 32]),
+            metadata,
+            metadata.types(),
+        );
+        assert_eq!(call.unwrap(), [&[7, 7, 1, 0], [9; 32].as_slice()].concat());
+    }
+}

@@ -9,7 +9,7 @@
 //! the metadata of the very runtime that answered, never by a fixed layout. `subxt` does that, on top of three crates which do the
 //! work: `subxt-metadata` (one view of metadata versions 14, 15 and 16), `frame-decode` (storage keys, arguments of runtime calls,
 //! extrinsics both ways) and `scale-decode` (bytes to values, by a type's description). We use those three directly. Measured:
-//! 36 crates that the workspace did not have and 42 s of processor time for a first debug build, against 70 and 162 s for `subxt`
+//! 36 crates that the workspace did not have and about 40 s of processor time for a first debug build, against 70 and 160 s for `subxt`
 //! 0.51 with its client. And `subxt`'s client brings `ring` as a second crypto provider (through `jsonrpsee`), which this workspace
 //! refuses, has no failover between endpoints, and asks for one metadata per connection rather than per block. What it would have
 //! given us beyond that, a JSON-RPC client, is [`rpc`]. Extrinsics stand on the same base:
