@@ -8,8 +8,6 @@ use std::process::Command;
 const LAYERS: &[&[&str]] = &[
     &["protocol"],
     &["gepetto", "gpu", "store", "validator", "chain", "service"],
-    &["gepetto", "gpu", "chain", "store", "validator", "service"],
-    &["gepetto", "gpu", "store", "validator", "service", "chain"],
     &["crd", "cluster"],
     &["workload"],
     &["realize"],
