@@ -89,7 +89,8 @@ fn unmatched(text: &str) -> Option<Signer> {
     let address = value.get("ss58Address")?.as_str()?.to_owned();
     let seed = Zeroizing::new(value.get("secretSeed")?.as_str()?.to_owned());
     // A header cannot hold anything else.
-    let plain = !address.is_empty() && address.chars().all(|c| c.is_ascii_graphic());
+    // Nor may it be longer than any address: it would be a secret in the wrong field, and be sent to another machine.
+    let plain = (1..=60).contains(&address.len()) && address.chars().all(|c| c.is_ascii_graphic());
     plain.then_some(())?;
     Some(Signer { key: Keypair::from_seed(&seed.parse::<Seed>().ok()?), address })
 }
@@ -117,6 +118,14 @@ mod tests {
             let (signer, warning) = parse(&format!(r#"{{"ss58Address":"{stated}","secretSeed":"{SEED}"}}"#)).unwrap();
             assert_eq!(signer.address, stated);
             assert!(!warning.unwrap().contains(&SEED[..8]));
+        }
+    }
+
+    #[test]
+    fn a_seed_in_place_of_the_address_is_neither_shown_nor_sent() {
+        for stated in [SEED.to_owned(), format!("0x{SEED}")] {
+            let error = parse(&format!(r#"{{"ss58Address":"{stated}","secretSeed":"{SEED}"}}"#)).err().unwrap();
+            assert!(!format!("{error} {error:?}").contains(&SEED[..8]), "{error}");
         }
     }
 

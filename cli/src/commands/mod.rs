@@ -6,8 +6,8 @@ pub(crate) mod inventory;
 pub(crate) mod lock;
 pub(crate) mod purge;
 pub(crate) mod status;
-pub(crate) mod wallet;
 pub(crate) mod subnets;
+pub(crate) mod wallet;
 
 use crate::{
     client::Client,

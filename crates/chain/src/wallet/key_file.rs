@@ -1,6 +1,6 @@
 //! What the bytes of a key file say.
 
-use protocol::ids::{IdError, Ss58};
+use protocol::ids::Ss58;
 use protocol::key::{HotkeyFile, HotkeyFileError, Keypair, Seed};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -29,7 +29,7 @@ pub enum KeyFileError {
     #[error("this is an export of a browser wallet, not a key file; read it in with: chutes-miner wallet regen KIND --polkadot-json FILE")]
     PolkadotExport,
     /// ed25519 keys have the same file.
-    #[error("this key is of cryptoType {0}; only sr25519 (1) can be used for hotkeys and coldkeys here")]
+    #[error("this key is of {0}; only sr25519 (1) can be used for hotkeys and coldkeys here")]
     OtherCurve(String),
     /// `secretPhrase` is malformed.
     #[error("secretPhrase: {0}")]
@@ -37,9 +37,9 @@ pub enum KeyFileError {
     /// Seed, private key or address are malformed or contradict each other.
     #[error("{0}")]
     Fields(#[from] HotkeyFileError),
-    /// `ss58Address` is malformed.
-    #[error("ss58Address: {0}")]
-    Address(#[from] IdError),
+    /// `ss58Address` is malformed. Only why: people put secrets into the wrong field, and no text of the file is shown.
+    #[error("ss58Address is no SS58 address: {0}")]
+    Address(String),
     /// `publicKey` or `accountId` is malformed or belongs to another address.
     #[error("{field} is not the public key of the address in the file, {address}")]
     OtherPublicKey {
@@ -94,6 +94,8 @@ impl KeyFile {
     /// Reads what stands in a plain file or was opened from a sealed one.
     pub(super) fn parse_plain(bytes: &[u8]) -> Result<Self, KeyFileError> {
         let text = std::str::from_utf8(bytes).map_err(|_| KeyFileError::Unknown)?;
+        // Editors of other systems put a mark there, which no JSON may have.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if !text.trim_start().starts_with('{') {
             return bare(text);
         }
@@ -103,7 +105,7 @@ impl KeyFile {
             return Err(KeyFileError::PolkadotExport);
         }
         check_curve(fields.curve.as_ref())?;
-        let stated = fields.address.as_deref().map(str::parse::<Ss58>).transpose()?;
+        let stated = fields.address.as_deref().map(str::parse::<Ss58>).transpose().map_err(|error| KeyFileError::Address(error.why))?;
         let phrase = match fields.phrase.as_ref().filter(|phrase| !phrase.0.trim().is_empty()) {
             Some(phrase) => Some(Phrase::parse(&phrase.0)?),
             None => None,
@@ -174,11 +176,14 @@ fn check_curve(stated: Option<&serde_json::Value>) -> Result<(), KeyFileError> {
         None | Some(serde_json::Value::Null) => return Ok(()),
         Some(serde_json::Value::String(text)) => text.trim().to_ascii_lowercase(),
         Some(serde_json::Value::Number(number)) => number.to_string(),
-        Some(_) => "an unknown kind".to_owned(),
+        Some(_) => String::new(),
     };
-    // Quoted in the error: nothing but a short word may come from the file.
-    let shown: String = text.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
-    if ["1", "sr25519"].contains(&text.as_str()) { Ok(()) } else { Err(KeyFileError::OtherCurve(shown)) }
+    match text.as_str() {
+        "1" | "sr25519" => Ok(()),
+        // Quoted in the error, so nothing else may come from the file: people put secrets into the wrong field.
+        known @ ("0" | "2" | "ed25519" | "ecdsa") => Err(KeyFileError::OtherCurve(format!("cryptoType {known}"))),
+        _ => Err(KeyFileError::OtherCurve("an unknown cryptoType".to_owned())),
+    }
 }
 
 fn with_phrase(file: &HotkeyFile, phrase: Option<Phrase>) -> Result<WalletKey, KeyFileError> {

@@ -56,6 +56,9 @@ fn the_same_key_comes_out_of_every_spelling() {
         (with("cryptoType", "1"), true, true),
         (with("cryptoType", "Sr25519"), true, true),
         (with("secretPhrase", ""), true, false),
+        (with("secretSeed", ""), true, true),
+        (with("privateKey", ""), true, true),
+        (json!({ "secretPhrase": WORDS, "privateKey": PRIVATE }), true, true),
     ] {
         let key = key(&file);
         assert_eq!((key.address().as_str(), key.has_seed(), key.phrase().is_some()), (ADDRESS, seed, phrase), "{file}");
@@ -92,12 +95,28 @@ fn what_is_written_is_what_the_python_wallet_writes_but_for_the_curve() {
     assert!(key(&soft).address() == key_from_uri("//Alice/soft").unwrap().address());
 }
 
+/// The secret of another key.
+fn other_private() -> String {
+    format!("0x{}", hex::encode(*key_from_uri("//Alice").unwrap().keypair().expanded()))
+}
+
+#[test]
+fn a_mark_of_the_byte_order_is_passed_over() {
+    for text in [whole().to_string(), WORDS.to_owned()] {
+        assert_eq!(KeyFile::parse(format!("\u{feff}{text}").as_bytes()).unwrap().address().unwrap(), ADDRESS);
+    }
+}
+
 #[test]
 fn a_file_that_contradicts_itself_is_refused() {
     for (file, words) in [
         (with("ss58Address", ALICE), "belongs to"),
         (with("secretPhrase", "bottom drive obey lake curtain smoke basket hold race lonely fit walk"), "secretPhrase belongs to"),
         (with("secretSeed", "0xe031170f32b4cda05df2f3cf6bc8d7687b683bbce23d9fa960c0b3fc21641b8a"), "belongs to"),
+        (with("privateKey", other_private()), "privateKey does not belong to"),
+        (json!({ "secretSeed": SEED, "privateKey": other_private() }), "privateKey does not belong to"),
+        (json!({ "secretPhrase": WORDS, "privateKey": other_private() }), "secretPhrase belongs to"),
+        (json!({ "secretPhrase": WORDS, "privateKey": other_private(), "ss58Address": ADDRESS }), "belongs to"),
         (with("publicKey", SEED), "publicKey is not"),
         (with("accountId", "0x12"), "accountId is not"),
         (json!({ "ss58Address": ALICE, "publicKey": PUBLIC }), "publicKey is not"),
@@ -112,7 +131,10 @@ fn a_file_that_contradicts_itself_is_refused() {
 fn what_cannot_be_used_is_said() {
     let said = |file: &Value| parse(file).unwrap_err().to_string();
     assert!(said(&with("cryptoType", 0)).contains("cryptoType 0"));
-    assert!(said(&with("cryptoType", "ed25519\u{1b}")).contains("ed25519;"));
+    assert!(said(&with("cryptoType", "Ed25519 ")).contains("cryptoType ed25519;"));
+    for unknown in [json!("ed25519\u{1b}"), json!(300), json!(1.0), json!([1]), json!("")] {
+        assert!(said(&with("cryptoType", unknown.clone())).contains("of an unknown cryptoType;"), "{unknown}");
+    }
     assert!(said(&with("ss58Address", "16ADqpMa4yzfmWs3nuTSMhfZ2ckeGtvqhPWCNqECEGDcGgU2")).contains("another network (prefix 0"));
     assert!(said(&json!({ "encoded": "abc", "encoding": {} })).contains("browser wallet"));
     assert!(said(&json!({})).contains("no secret"));
@@ -123,21 +145,33 @@ fn what_cannot_be_used_is_said() {
 
 #[test]
 fn neither_errors_nor_debug_show_a_secret() {
-    for file in [
-        with("secretSeed", format!("{SEED}ff")),
-        with("secretSeed", json!({ SEED: 1 })),
-        with("privateKey", json!([PRIVATE])),
-        with("secretPhrase", format!("{WORDS} review")),
-        with("cryptoType", SEED),
-        with("publicKey", json!({ "x": SEED })),
-    ] {
-        let Err(error) = parse(&file) else { continue };
-        let text = format!("{error} {error:?}");
-        // The curve may show 16 characters of what stands there; everything else nothing.
-        assert!(!text.contains(&SEED[2..20]) && !text.contains(&PRIVATE[2..12]) && !text.contains("leopard"), "{text}");
+    const FIELDS: [&str; 9] =
+        ["ss58Address", " ss58Address", "publicKey", "accountId", "privateKey", "secretSeed", "secretPhrase", "cryptoType", "encoded"];
+    let secrets = [SEED, &SEED[2..], &SEED[2..40], PRIVATE, &PRIVATE[2..], &PRIVATE[2..14], WORDS, "leopard transfer", "leopard"];
+    let mut files = vec![whole()];
+    for (field, secret) in FIELDS.iter().flat_map(|field| secrets.map(|secret| (field, secret))) {
+        for value in [json!(secret), json!(format!("{secret}ff")), json!([secret]), json!({ secret: 1 })] {
+            files.push(with(field, value.clone()));
+            files.push(json!({ *field: value }));
+        }
     }
-    let shown = format!("{:?}", parse(&whole()).unwrap());
-    assert!(!shown.contains(&SEED[2..10]) && !shown.contains(&PRIVATE[2..10]) && !shown.contains("leopard"), "{shown}");
+    let (mut refused, mut read) = (0, 0);
+    for file in &files {
+        let text = match parse(file) {
+            Ok(key) => {
+                read += 1;
+                format!("{key:?}")
+            }
+            Err(error) => {
+                refused += 1;
+                format!("{error} {error:?}")
+            }
+        };
+        for part in [&SEED[2..8], &SEED[20..26], &PRIVATE[2..8], &PRIVATE[100..106], "leopard", "transfer"] {
+            assert!(!text.contains(part), "{text}");
+        }
+    }
+    assert!(refused > 400 && read > 20, "{refused} refused, {read} read");
 }
 
 proptest! {

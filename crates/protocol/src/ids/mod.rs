@@ -20,7 +20,7 @@ pub struct IdError {
     pub kind: &'static str,
     /// The offending text, cut to 80 characters.
     pub text: String,
-    /// What to write instead.
+    /// What to write instead. Holds nothing of the text.
     pub why: String,
 }
 

@@ -48,7 +48,8 @@ fn decode(text: &str) -> Result<[u8; 32], String> {
     if text.len() > 60 {
         return Err("too long; an address has 48 characters".to_owned());
     }
-    let bytes = bs58::decode(text).into_vec().map_err(|e| format!("not base 58 ({e})"))?;
+    let bytes =
+        bs58::decode(text).into_vec().map_err(|_| "it has characters that no address has (0, O, I, l, blanks or signs)".to_owned())?;
     let Ok(bytes) = <[u8; 35]>::try_from(bytes) else {
         return Err("an address of 48 characters that begins with 5 is wanted".to_owned());
     };

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{Keypair, Seed, SeedError};
-use crate::ids::{IdError, Ss58};
+use crate::ids::Ss58;
 
 /// A hotkey read from a wallet's file, checked against the address that stands beside it.
 #[derive(Debug, Clone)]
@@ -17,7 +17,9 @@ pub struct HotkeyFile {
 #[derive(Debug, thiserror::Error)]
 pub enum HotkeyFileError {
     /// Wallets can encrypt a hotkey; this program does not ask for passwords.
-    #[error("the hotkey file is encrypted; write it without a password with: chutes-miner wallet convert --to plain --out FILE")]
+    #[error(
+        "the hotkey file is encrypted; write it without a password with: chutes-miner wallet convert --file FILE --to plain --out FILE"
+    )]
     Encrypted,
     /// Not the JSON a wallet writes.
     #[error("the file is not the JSON object a wallet writes (line {line}, column {column})")]
@@ -36,9 +38,12 @@ pub enum HotkeyFileError {
     /// `privateKey` is malformed.
     #[error("privateKey is not 64 bytes of an sr25519 secret, in hexadecimal")]
     PrivateKey,
-    /// `ss58Address` is malformed.
-    #[error("ss58Address: {0}")]
-    Address(#[from] IdError),
+    /// `ss58Address` is malformed. Only why: people put secrets into the wrong field, and no text of the file is shown.
+    #[error("ss58Address is no SS58 address: {0}")]
+    Address(String),
+    /// `privateKey` stands beside a seed that has another address.
+    #[error("privateKey does not belong to {0}, the address of the seed beside it")]
+    OtherPrivateKey(Ss58),
     /// The secret belongs to another address.
     #[error("the secret in the file belongs to {derived}, but ss58Address says {stated}")]
     OtherAddress {
@@ -66,26 +71,39 @@ struct Fields {
 struct Hidden(String);
 
 impl HotkeyFile {
-    /// Reads a wallet's JSON: `ss58Address` with `secretSeed` (32 bytes) or `privateKey` (64 bytes); the seed wins.
+    /// Reads a wallet's JSON: `ss58Address` with `secretSeed` (32 bytes), `privateKey` (64 bytes) or both. Empty ones count as absent.
+    ///
+    /// # Errors
+    /// See [`HotkeyFileError`].
     pub fn parse(text: &str) -> Result<Self, HotkeyFileError> {
         if ["$NACL", "$ANSIBLE_VAULT", "gAAAAA"].iter().any(|mark| text.starts_with(mark)) {
             return Err(HotkeyFileError::Encrypted);
         }
         // The text of serde's own error can quote the value, which may be the secret: only the place is passed on.
         let fields: Fields = serde_json::from_str(text).map_err(|e| HotkeyFileError::NotJson { line: e.line(), column: e.column() })?;
-        let stated = fields.address.as_deref().map(str::parse::<Ss58>).transpose()?;
+        let stated = fields.address.as_deref().map(str::parse::<Ss58>).transpose().map_err(|error| HotkeyFileError::Address(error.why))?;
         let mut seed = None;
-        let candidates = match (fields.seed.as_ref().map(|s| s.0.as_str()), fields.private_key.as_ref().map(|s| s.0.as_str())) {
+        let private_key = said(fields.private_key.as_ref());
+        let candidates = match (said(fields.seed.as_ref()), private_key) {
             (Some(text), _) if !is_expanded(text) => vec![Keypair::from_seed(seed.insert(text.parse::<Seed>()?))],
             (Some(expanded), _) | (None, Some(expanded)) => expanded_keys(expanded)?,
             (None, None) => return Err(HotkeyFileError::NoSecret),
         };
         let first = candidates.first().ok_or(HotkeyFileError::PrivateKey)?;
-        let Some(stated) = stated else { return Ok(Self { keypair: first.clone(), seed }) };
-        match candidates.iter().find(|key| *key.address() == stated) {
-            Some(key) => Ok(Self { keypair: key.clone(), seed }),
-            None => Err(HotkeyFileError::OtherAddress { derived: first.address().clone(), stated }),
+        let keypair = match stated {
+            None => first.clone(),
+            Some(stated) => match candidates.iter().find(|key| *key.address() == stated) {
+                Some(key) => key.clone(),
+                None => return Err(HotkeyFileError::OtherAddress { derived: first.address().clone(), stated }),
+            },
+        };
+        // Some tools sign with one of the two, some with the other.
+        if let Some(text) = private_key
+            && !expanded_keys(text)?.iter().any(|key| key.address() == keypair.address())
+        {
+            return Err(HotkeyFileError::OtherPrivateKey(keypair.address().clone()));
         }
+        Ok(Self { keypair, seed })
     }
 
     /// The seed the key grew from, if the file holds it.
@@ -107,6 +125,11 @@ impl HotkeyFile {
     pub fn address(&self) -> &Ss58 {
         self.keypair.address()
     }
+}
+
+/// The text of a field, unless it is empty.
+fn said(field: Option<&Hidden>) -> Option<&str> {
+    field.map(|hidden| hidden.0.trim()).filter(|text| !text.is_empty())
 }
 
 fn digits(text: &str) -> &str {
@@ -165,8 +188,32 @@ mod tests {
     }
 
     #[test]
+    fn a_private_key_beside_a_seed_must_be_its_own() {
+        let file = |private: &str| format!(r#"{{"ss58Address":"{ADDRESS}","secretSeed":"0x{SEED}","privateKey":"{private}"}}"#);
+        for own in [expanded(false), format!("0x{}", expanded(true)), String::new(), " ".to_owned()] {
+            assert_eq!(HotkeyFile::parse(&file(&own)).unwrap().address(), ADDRESS);
+        }
+        let other = hex::encode(*Keypair::generate().expanded());
+        assert!(matches!(HotkeyFile::parse(&file(&other)), Err(HotkeyFileError::OtherPrivateKey(address)) if address == ADDRESS));
+        assert!(matches!(HotkeyFile::parse(&file("rubbish")), Err(HotkeyFileError::PrivateKey)));
+        let without_address = format!(r#"{{"secretSeed":"0x{SEED}","privateKey":"{other}"}}"#);
+        assert!(matches!(HotkeyFile::parse(&without_address), Err(HotkeyFileError::OtherPrivateKey(_))));
+    }
+
+    #[test]
+    fn an_empty_secret_is_none() {
+        let private = expanded(false);
+        let file = HotkeyFile::parse(&format!(r#"{{"ss58Address":"{ADDRESS}","secretSeed":"","privateKey":"{private}"}}"#)).unwrap();
+        assert_eq!((file.address().as_str(), file.seed().is_some()), (ADDRESS, false));
+        assert!(matches!(HotkeyFile::parse(r#"{"secretSeed":"","privateKey":""}"#), Err(HotkeyFileError::NoSecret)));
+    }
+
+    #[test]
     fn errors_never_quote_the_secret() {
         for file in [
+            format!(r#"{{"ss58Address":"{SEED}","secretSeed":"{SEED}"}}"#),
+            format!(r#"{{"ss58Address":"{}","secretSeed":"{SEED}"}}"#, &SEED[..40]),
+            format!(r#"{{"ss58Address":"{SEED}"}}"#),
             format!(r#"{{"secretSeed":"{SEED}ff"}}"#),
             format!(r#"{{"secretSeed":{{"{SEED}":1}}}}"#),
             format!(r#"{{"privateKey":"{SEED}"}}"#),
