@@ -32,7 +32,7 @@ impl Signer {
 
 /// `~` and `~/…` with the home folder put in; the shell does it for flags, nobody for variables.
 pub(crate) fn expand(path: &str) -> PathBuf {
-    match (path.strip_prefix('~'), std::env::var_os("HOME")) {
+    match (path.strip_prefix('~'), std::env::var_os("HOME").filter(|home| !home.is_empty())) {
         (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => PathBuf::from(home).join(rest.trim_start_matches('/')),
         _ => PathBuf::from(path),
     }

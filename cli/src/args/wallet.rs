@@ -6,7 +6,8 @@ use chain::wallet::place::{DEFAULT_NAME, DEFAULT_ROOT, HOTKEY_VARIABLE, NAME_VAR
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 const PASSWORDS: &str = "A password is read from a file that only you may read (- for standard input),\n\
-    else from the variable BT_PW_… of the Python wallets, else asked for.";
+    else from the variable BT_PW_… of the Python wallets, else asked for. The variable\n\
+    is not asked for the password of a new file.";
 
 const FORMS: &str = "Forms: plain, in the clear; nacl, which wallets write today; ansible, a vault for\n\
     older tools, weaker; fernet, which today's Python wallets cannot open.\n";
@@ -154,7 +155,7 @@ pub(crate) struct Regen {
     #[arg(long, value_name = "FILE", requires = "polkadot_json")]
     pub(crate) export_password_file: Option<String>,
     /// Only the public half, of this address: to look, not to sign
-    #[arg(long, value_name = "SS58")]
+    #[arg(long, value_name = "SS58", conflicts_with_all = ["form", "password_file"])]
     pub(crate) address: Option<String>,
     #[command(flatten)]
     pub(crate) writing: Writing,

@@ -1,27 +1,26 @@
 //! `wallet convert`: the same key in another form.
 
-use super::{failed, files, make, secret, unlocked};
-use crate::{
-    args::wallet::Convert,
-    failure::{Failure, Kind},
-    hotkey::expand,
-    output,
-};
+use super::{expanded, failed, files, make, secret, unlocked, warn_of_folder};
+use crate::{args::wallet::Convert, failure::Failure, output};
 use chain::wallet::{Form, public_json, seal, store};
 use zeroize::Zeroizing;
 
 pub(super) fn run(args: &Convert) -> Result<(), Failure> {
-    if args.password_file.as_deref() == Some("-") && args.new_password_file.as_deref() == Some("-") {
-        return Err(Failure::new(Kind::Usage, "both passwords cannot come from standard input"));
-    }
+    let passwords = [("--password-file", args.password_file.as_deref()), ("--new-password-file", args.new_password_file.as_deref())];
+    secret::one_from_standard_input(&passwords)?;
     let (file, public) = files(&args.which)?;
-    let target = args.out.as_ref().map_or_else(|| file.clone(), |out| expand(out));
-    // Before anybody is asked for a password.
-    if !args.overwrite && target.symlink_metadata().is_ok() {
-        return Err(failed(store::StoreError::Exists(target)));
-    }
+    let target = args.out.as_deref().map_or_else(|| Ok(file.clone()), expanded)?;
+    // Before anybody is asked for a password. In place, a link would be replaced and the key behind it stay as it is.
+    store::check_place(&target, args.overwrite).map_err(failed)?;
+    warn_of_folder(&target);
     let form = Form::from(args.to);
     let key = unlocked(&file, args.password_file.as_deref())?;
+    if args.out.is_none() {
+        // Sealed below the address of another key, it would be taken for that one.
+        make::fits(&public, key.address()).map_err(|what| {
+            Failure::general(format!("{what}; nothing was written")).advise("the right public file; or remove it, and it is written again")
+        })?;
+    }
     let json = key.to_json();
     let bytes = if form == Form::Plain {
         output::note(&format!("warning: whoever can read {} will have this key", target.display()));
@@ -37,8 +36,8 @@ pub(super) fn run(args: &Convert) -> Result<(), Failure> {
     }
     store::write(&target, &bytes, args.overwrite).map_err(failed)?;
     // Behind a password nobody sees whose key it is.
-    if args.out.is_none() && !public.exists() {
-        store::write(&public, &public_json(key.address()), false).map_err(failed)?;
+    if args.out.is_none() && public.symlink_metadata().is_err() {
+        store::write(&public, &public_json(key.address()), false).map_err(|error| make::half_written(&error, key.address(), &target))?;
     }
     make::report(key.address(), &target, form.to_string(), args.output);
     Ok(())

@@ -1,17 +1,16 @@
 //! `wallet new-hotkey`, `new-coldkey` and `regen`: key files that were not there before.
 
-use super::{failed, name, secret, wallet};
+use super::{expanded, failed, name, secret, wallet, warn_of_folder};
 use crate::{
     args::{
         Output,
         wallet::{Kind as Which, New, Place, Regen, Writing},
     },
     failure::{Failure, Kind},
-    hotkey::expand,
     output,
 };
 use chain::wallet::store::{self, StoreError};
-use chain::wallet::{Form, Phrase, WalletKey, key_from_uri, open_polkadot_export, public_json, seal};
+use chain::wallet::{Form, Phrase, PhraseError, WalletKey, key_from_uri, open_polkadot_export, public_json, seal};
 use protocol::ids::Ss58;
 use serde_json::json;
 use std::io::IsTerminal as _;
@@ -27,45 +26,60 @@ struct Target {
 pub(super) fn new(args: &New, which: Which) -> Result<(), Failure> {
     let target = target(&args.place, which, &args.writing)?;
     // Before anybody is asked for anything.
-    free(&target.file, &args.writing)?;
-    if target.public.exists() {
-        free(&target.public, &args.writing)?;
+    for path in [&target.file, &target.public] {
+        store::check_place(path, args.writing.overwrite).map_err(failed)?;
     }
-    let phrase = Phrase::generate(args.words).map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
+    if let Some(file) = &args.phrase_file {
+        secret::check_phrase_file(file, &target.file, &target.public)?;
+    }
+    let phrase = Phrase::generate(args.words).map_err(|error| match error {
+        PhraseError::NoRandomness => Failure::general(error.to_string()),
+        _ => Failure::new(Kind::Usage, error.to_string()),
+    })?;
     let shown = std::io::stderr().is_terminal();
     // A plain file has the words in it; behind a forgotten password they would be gone.
     if args.phrase_file.is_none() && !shown && target.form != Form::Plain {
         return Err(Failure::new(Kind::Usage, "nobody would see the words of the new key, and without them a lost password loses it")
             .advise("--phrase-file FILE, or a terminal"));
     }
-    let sealed = sealed(&WalletKey::from_phrase(phrase.clone()), &target, &args.writing)?;
-    // First the words: no key is ever there without them.
-    if let Some(file) = &args.phrase_file {
-        secret::write_phrase(file, &phrase.words())?;
-    }
+    warn_of_folder(&target.file);
+    let words = phrase.words();
     let key = WalletKey::from_phrase(phrase);
-    store::write(&target.file, &sealed, args.writing.overwrite).map_err(failed)?;
-    store::write(&target.public, &public_json(key.address()), args.writing.overwrite).map_err(failed)?;
-    if let (None, true, Some(phrase)) = (&args.phrase_file, shown, key.phrase()) {
-        // To the terminal alone, never to what may be a pipe or a log.
-        output::note(&format!("The words of this key, shown only now. Write them down:\n\n  {}\n", &*phrase.words()));
+    let sealed = sealed(&key, &target, &args.writing)?;
+    // First the words: no key is ever there without them.
+    match &args.phrase_file {
+        Some(file) => secret::write_phrase(file, &words)?,
+        None if shown => secret::show_phrase(&words),
+        None => {}
     }
+    store::write(&target.file, &sealed, args.writing.overwrite).map_err(|error| match &args.phrase_file {
+        Some(file) => Failure::general(format!("{error}; no key was written, and the words in {file} are of none: remove it")),
+        None => Failure::general(format!("{error}; no key was written, and its words are of none")),
+    })?;
+    let public = store::write(&target.public, &public_json(key.address()), args.writing.overwrite);
+    public.map_err(|error| half_written(&error, key.address(), &target.file))?;
     report(key.address(), &target.file, target.form.to_string(), args.writing.output);
     Ok(())
 }
 
 pub(super) fn regen(args: &Regen) -> Result<(), Failure> {
     let target = target(&args.place, args.kind, &args.writing)?;
+    secret::one_from_standard_input(&[
+        ("--secret-file", args.secret_file.as_deref()),
+        ("--export-password-file", args.export_password_file.as_deref()),
+        ("--password-file", args.writing.password_file.as_deref()),
+    ])?;
     if let Some(address) = &args.address {
         let address: Ss58 = address.parse().map_err(|error: protocol::ids::IdError| Failure::new(Kind::Usage, error.to_string()))?;
-        write_public(&target, &address, args.writing.overwrite)?;
+        warn_of_folder(&target.public);
+        write_public(&target, &address, args.writing.overwrite).map_err(failed)?;
         report(&address, &target.public, "public".to_owned(), args.writing.output);
         return Ok(());
     }
-    free(&target.file, &args.writing)?;
+    store::check_place(&target.file, args.writing.overwrite).map_err(failed)?;
     let key = match &args.polkadot_json {
         Some(file) => {
-            let path = expand(file);
+            let path = expanded(file)?;
             let json = service::secret_file(&path).map_err(|error| Failure::general(error.to_string()))?;
             let password = secret::export_password(&path, args.export_password_file.as_deref())?;
             open_polkadot_export(json.as_bytes(), &password).map_err(|error| Failure::general(format!("{}: {error}", path.display())))?
@@ -74,10 +88,18 @@ pub(super) fn regen(args: &Regen) -> Result<(), Failure> {
             .map_err(|error| Failure::new(Kind::Usage, error.to_string()).advise("words, or 0x and 64 hexadecimal digits, or a URI"))?,
     };
     // Whose key it is: before it is written over what a watcher relies on.
-    fits(&target.public, key.address(), args.writing.overwrite)?;
+    if let Err(what) = fits(&target.public, key.address()) {
+        if !args.writing.overwrite {
+            return Err(Failure::general(format!("{what}; nothing was written"))
+                .advise("the right words; or --overwrite, if what is there may be forgotten"));
+        }
+        store::check_place(&target.public, true).map_err(failed)?;
+    }
+    warn_of_folder(&target.file);
     let sealed = sealed(&key, &target, &args.writing)?;
     store::write(&target.file, &sealed, args.writing.overwrite).map_err(failed)?;
-    write_public(&target, key.address(), args.writing.overwrite)?;
+    let public = write_public(&target, key.address(), args.writing.overwrite);
+    public.map_err(|error| half_written(&error, key.address(), &target.file))?;
     report(key.address(), &target.file, target.form.to_string(), args.writing.output);
     Ok(())
 }
@@ -94,34 +116,34 @@ fn target(place: &Place, which: Which, writing: &Writing) -> Result<Target, Fail
     Ok(Target { file, public, form: writing.form.map_or(usual, Form::from) })
 }
 
-/// Refuses a place that is taken.
-fn free(path: &Path, writing: &Writing) -> Result<(), Failure> {
-    if !writing.overwrite && path.symlink_metadata().is_ok() {
-        return Err(failed(StoreError::Exists(path.to_owned())));
-    }
-    Ok(())
-}
-
-/// Refuses a public half that is another key's.
-fn fits(public: &Path, address: &Ss58, overwrite: bool) -> Result<(), Failure> {
-    let Ok(there) = store::read(public) else { return Ok(()) };
-    match there.key.address() {
-        Some(other) if other != address && !overwrite => {
-            let what = format!("this is the key of {address}, but {} says {other}; nothing was written", public.display());
-            Err(Failure::general(what).advise("the right words; or --overwrite, if that address may be forgotten"))
-        }
-        _ => Ok(()),
+/// Whether a public half is this key's, or not there at all; else what is wrong.
+pub(super) fn fits(public: &Path, address: &Ss58) -> Result<(), String> {
+    match store::read(public) {
+        Ok(there) => match there.key.address() {
+            Some(other) if other == address => Ok(()),
+            Some(other) => Err(format!("this is the key of {address}, but {} says {other}", public.display())),
+            None => Err(format!("{} is encrypted and no public half", public.display())),
+        },
+        Err(StoreError::Missing(_)) if public.symlink_metadata().is_err() => Ok(()),
+        // What cannot be read may be of another key.
+        Err(error) => Err(format!("the public half that is there cannot be read: {error}")),
     }
 }
 
 /// The public half, which may be there already.
-fn write_public(target: &Target, address: &Ss58, overwrite: bool) -> Result<(), Failure> {
+fn write_public(target: &Target, address: &Ss58, overwrite: bool) -> Result<(), StoreError> {
     if let Ok(there) = store::read(&target.public)
         && there.key.address() == Some(address)
     {
         return Ok(());
     }
-    store::write(&target.public, &public_json(address), overwrite).map_err(failed)
+    store::write(&target.public, &public_json(address), overwrite)
+}
+
+/// The key is there and its public half is not.
+pub(super) fn half_written(error: &StoreError, address: &Ss58, file: &Path) -> Failure {
+    Failure::general(format!("{error}; the key of {address} itself was written to {}", file.display()))
+        .advise(format!("write its public half with: chutes-miner wallet regen KIND --address {address}"))
 }
 
 fn sealed(key: &WalletKey, target: &Target, writing: &Writing) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {

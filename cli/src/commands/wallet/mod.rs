@@ -1,6 +1,6 @@
 //! `wallet`: keys on this machine. Nothing here talks to the network.
 //!
-//! Runs outside the asynchronous runtime: it waits for people and for passwords to be stretched, and an interrupt at a prompt ends it there.
+//! Runs outside the asynchronous runtime: it waits for people and for passwords to be stretched, and an interrupt ends it there.
 
 mod convert;
 mod make;
@@ -15,7 +15,7 @@ use crate::{
     output,
 };
 use chain::wallet::place::{DEFAULT_NAME, DEFAULT_ROOT, Name, Wallets};
-use chain::wallet::store::{self, StoreError, Stored};
+use chain::wallet::store::{self, Exposure, StoreError, Stored};
 use chain::wallet::{KeyFile, KeyFileError, OpenError, WalletKey, place};
 use protocol::key::HotkeyFileError;
 use std::path::{Path, PathBuf};
@@ -38,9 +38,18 @@ fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
     if text.is_empty() { default } else { text }
 }
 
-fn wallets(path: &str) -> Wallets {
-    let path = expand(or(path, DEFAULT_ROOT));
-    Wallets::at(std::path::absolute(&path).unwrap_or(path))
+/// A path as it was given, but for the home folder: the Python wallets make the name of a password's variable from this, too.
+fn expanded(path: &str) -> Result<PathBuf, Failure> {
+    let whole = expand(path);
+    // Keys that land in a folder called `~` are found by nobody.
+    if (path == "~" || path.starts_with("~/")) && whole.is_relative() {
+        return Err(Failure::new(Kind::Usage, format!("HOME is not set, so nobody knows where {path} is")).advise("--wallet-path DIR"));
+    }
+    Ok(whole)
+}
+
+fn wallets(path: &str) -> Result<Wallets, Failure> {
+    Ok(Wallets::at(expanded(or(path, DEFAULT_ROOT))?))
 }
 
 fn name(text: &str) -> Result<Name, Failure> {
@@ -48,14 +57,13 @@ fn name(text: &str) -> Result<Name, Failure> {
 }
 
 fn wallet(place: &Place) -> Result<place::Wallet, Failure> {
-    Ok(wallets(&place.wallet_path).wallet(&name(&place.wallet_name)?))
+    Ok(wallets(&place.wallet_path)?.wallet(&name(&place.wallet_name)?))
 }
 
 /// The file of the key that is meant, and that of its public half.
 fn files(which: &Which) -> Result<(PathBuf, PathBuf), Failure> {
     if let Some(file) = &which.file {
-        let path = expand(file);
-        let path = std::path::absolute(&path).unwrap_or(path);
+        let path = expanded(file)?;
         let public = path.with_file_name(format!("{}pub.txt", path.file_name().unwrap_or_default().to_string_lossy()));
         return Ok((path, public));
     }
@@ -72,19 +80,41 @@ pub(crate) fn key(which: &Which, password_file: Option<&str>) -> Result<WalletKe
     unlocked(&files(which)?.0, password_file)
 }
 
-/// Reads a key file and warns if others may read it.
+/// Reads a key file and warns if others may read or replace it.
 fn read(path: &Path) -> Result<Stored, Failure> {
     let stored = store::read(path).map_err(failed)?;
-    if let Some(warning) = too_open(&stored) {
-        output::note(&format!("warning: {} {warning}; run: chmod 600 {0}", path.display()));
+    for (warning, remedy) in exposed(path, &stored) {
+        output::note(&format!("warning: {} {warning}; run: {remedy}", path.display()));
     }
     Ok(stored)
 }
 
-/// What is wrong with the permissions of a file that holds a secret.
-fn too_open(stored: &Stored) -> Option<String> {
-    let secret = !matches!(stored.key, KeyFile::Public(_));
-    (secret && stored.mode & 0o077 != 0).then(|| format!("has mode {:04o}, others may read it", stored.mode & 0o777))
+/// What is wrong with the permissions around a file, and what mends it.
+fn exposed(path: &Path, stored: &Stored) -> Vec<(String, String)> {
+    let (Exposure { mode, stranger, folder }, shown) = (&stored.exposure, path.display());
+    let mut found = Vec::new();
+    let bits = mode & 0o777;
+    match stored.key {
+        KeyFile::Public(_) if bits & 0o022 != 0 => {
+            found.push((format!("has mode {bits:04o}, others may change it"), format!("chmod 644 {shown}")));
+        }
+        KeyFile::Key(_) | KeyFile::Sealed(_) if bits & 0o077 != 0 => {
+            found.push((format!("has mode {bits:04o}, others may read it"), format!("chmod 600 {shown}")));
+        }
+        _ => {}
+    }
+    found.extend(stranger.map(|owner| (format!("belongs to another user (uid {owner})"), format!("chown \"$(id -u)\" {shown}"))));
+    found.extend(folder.as_ref().map(|folder| {
+        (format!("can be replaced by others, who may write to {}", folder.display()), format!("chmod go-w {}", folder.display()))
+    }));
+    found
+}
+
+/// Warns before a key is written to where others could put another one.
+fn warn_of_folder(path: &Path) {
+    if let Some(folder) = store::open_folder(path) {
+        output::note(&format!("warning: others may write to {0}, and replace what is in it; run: chmod go-w {0}", folder.display()));
+    }
 }
 
 /// The key of a file, opened with its password if it has one.
@@ -122,6 +152,7 @@ fn failed(error: StoreError) -> Failure {
         StoreError::NoKey {
             cause: KeyFileError::Fields(HotkeyFileError::OtherAddress { .. }) | KeyFileError::OtherPhrase { .. }, ..
         } => Failure::general(what).advise("do not use it; take the file from a backup, or write it from its words"),
+        StoreError::Link { .. } => Failure::general(what).advise("the file it leads to, or remove the link first"),
         _ => Failure::general(what),
     }
 }

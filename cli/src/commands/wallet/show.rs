@@ -1,6 +1,6 @@
 //! `wallet list` and `wallet show`: what there is, without a secret of it.
 
-use super::{failed, files, not_opened, secret, too_open, wallet, wallets};
+use super::{exposed, failed, files, not_opened, secret, wallet, wallets};
 use crate::{
     args::{
         Output,
@@ -11,13 +11,13 @@ use crate::{
 };
 use chain::wallet::place::Wallet;
 use chain::wallet::store::{self, StoreError};
-use chain::wallet::{Form, KeyFile};
+use chain::wallet::{Form, KeyFile, KeyFileError, Password};
 use protocol::ids::Ss58;
 use serde_json::{Value, json};
 use std::path::Path;
 
 /// What is known of one key.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Row {
     wallet: String,
     key: String,
@@ -25,14 +25,40 @@ struct Row {
     address: Option<Ss58>,
     form: String,
     notes: Vec<String>,
+    /// Why nothing more is known, for an exit code that tells.
+    failure: Option<Failure>,
+}
+
+impl Row {
+    /// Something that could not be read. It shall hide nothing else, so it is told in the row.
+    fn fail(&mut self, error: StoreError) {
+        self.form = match &error {
+            StoreError::Missing(_) | StoreError::Unreadable { .. } => "unreadable",
+            StoreError::NoKey { cause: KeyFileError::OtherCurve(_) | KeyFileError::PolkadotExport, .. } => "unusable",
+            _ => "damaged",
+        }
+        .to_owned();
+        self.notes.push(error.to_string());
+        self.failure = Some(failed(error));
+    }
+}
+
+/// How to open what is encrypted.
+enum Unlock {
+    No,
+    Asking,
+    With(Password),
 }
 
 pub(super) fn list(args: &List) -> Result<(), Failure> {
-    let wallets = wallets(&args.wallet_path);
+    let wallets = wallets(&args.wallet_path)?;
     let unreadable = |error: std::io::Error| Failure::general(format!("cannot read {}: {error}", wallets.root().display()));
     let mut rows = Vec::new();
     for wallet in wallets.list().map_err(unreadable)? {
-        rows.extend(keys(&wallet, None)?);
+        rows.extend(keys(&wallet, &Unlock::No)?);
+        for file in wallet.unfinished() {
+            output::note(&format!("warning: an interrupted write left {} behind, maybe with a key in it; remove it", file.display()));
+        }
     }
     if rows.is_empty() {
         output::note(&format!("No wallet in {}. Make one with: chutes-miner wallet new-coldkey", wallets.root().display()));
@@ -42,73 +68,129 @@ pub(super) fn list(args: &List) -> Result<(), Failure> {
 }
 
 pub(super) fn run(args: &Show) -> Result<(), Failure> {
+    // Once, since standard input can be read but once.
+    let unlock = match &args.password_file {
+        _ if !args.unlock => Unlock::No,
+        Some(file) => Unlock::With(secret::from_file(file)?),
+        None => Unlock::Asking,
+    };
     let rows = if args.which.file.is_some() || args.which.coldkey {
         let (file, public) = files(&args.which)?;
+        if !there(&file) && !there(&public) {
+            return Err(failed(StoreError::Missing(file)));
+        }
         let (whose, key) = if args.which.coldkey { (args.which.place.wallet_name.as_str(), "coldkey") } else { ("-", "-") };
-        vec![row(whose, key, &file, &public, Some(args))?]
+        vec![row(whose, key, &file, &public, &unlock)?]
     } else {
-        keys(&wallet(&args.which.place)?, Some(args))?
+        keys(&wallet(&args.which.place)?, &unlock)?
     };
     if rows.is_empty() {
         let what = format!("there is no wallet in {}", wallet(&args.which.place)?.folder().display());
         return Err(Failure::new(Kind::NotFound, what).advise("chutes-miner wallet list shows which there are"));
     }
     print(&rows, args.output);
-    Ok(())
+    rows.into_iter().find_map(|row| row.failure).map_or(Ok(()), Err)
+}
+
+/// A link that leads nowhere is there, too.
+fn there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// The coldkey and the hotkeys of a wallet, as far as there are any.
-fn keys(wallet: &Wallet, show: Option<&Show>) -> Result<Vec<Row>, Failure> {
+fn keys(wallet: &Wallet, unlock: &Unlock) -> Result<Vec<Row>, Failure> {
     let name = wallet.name().as_str();
     let mut rows = Vec::new();
-    if wallet.coldkey().exists() || wallet.coldkey_public().exists() {
-        rows.push(row(name, "coldkey", &wallet.coldkey(), &wallet.coldkey_public(), show)?);
+    if there(&wallet.coldkey()) || there(&wallet.coldkey_public()) {
+        rows.push(row(name, "coldkey", &wallet.coldkey(), &wallet.coldkey_public(), unlock)?);
     }
-    let unreadable = |error| Failure::general(format!("cannot read {}: {error}", wallet.folder().display()));
-    for hotkey in wallet.hotkeys().map_err(unreadable)? {
-        rows.push(row(name, hotkey.as_str(), &wallet.hotkey(&hotkey), &wallet.hotkey_public(&hotkey), show)?);
+    match wallet.hotkeys() {
+        Ok(hotkeys) => {
+            for hotkey in hotkeys {
+                rows.push(row(name, hotkey.as_str(), &wallet.hotkey(&hotkey), &wallet.hotkey_public(&hotkey), unlock)?);
+            }
+        }
+        Err(cause) => {
+            let path = wallet.folder().join("hotkeys");
+            let mut row = Row { wallet: name.to_owned(), key: "hotkeys".to_owned(), file: path.display().to_string(), ..Row::default() };
+            row.fail(StoreError::Unreadable { path, cause });
+            rows.push(row);
+        }
     }
     Ok(rows)
 }
 
-/// Reads both halves of a key. Damage is told in the row: it shall not hide the other keys.
-fn row(wallet: &str, key: &str, file: &Path, public: &Path, show: Option<&Show>) -> Result<Row, Failure> {
-    let public = store::read(public).ok().and_then(|stored| stored.key.address().cloned());
+/// Reads both halves of a key. Fails only if a person who was asked for a password interrupts.
+fn row(wallet: &str, key: &str, file: &Path, public: &Path, unlock: &Unlock) -> Result<Row, Failure> {
     let mut row = Row {
         wallet: wallet.to_owned(),
         key: key.to_owned(),
         file: file.display().to_string(),
-        address: public.clone(),
         form: "public".to_owned(),
-        notes: Vec::new(),
+        ..Row::default()
     };
+    let mut broken = None;
+    let public_address = match store::read(public) {
+        Ok(stored) => {
+            row.notes.extend(exposed(public, &stored).into_iter().map(|(what, _)| format!("its public file {what}")));
+            stored.key.address().cloned()
+        }
+        Err(StoreError::Missing(_)) if !there(public) => None,
+        Err(error) => {
+            row.notes.push(format!("its public file cannot be used: {error}"));
+            broken = Some(error);
+            None
+        }
+    };
+    row.address.clone_from(&public_address);
     let stored = match store::read(file) {
         Ok(stored) => stored,
-        Err(StoreError::Missing(_)) if public.is_some() => return Ok(row),
-        Err(error @ StoreError::Missing(_)) => return Err(failed(error)),
+        Err(StoreError::Missing(_)) if !there(file) => {
+            // Its public half alone, which is fine if it can be read.
+            if let Some(error) = broken {
+                row.notes.pop();
+                row.fail(error);
+            }
+            return Ok(row);
+        }
         Err(error) => {
-            row.form = "damaged".to_owned();
-            row.notes.push(error.to_string());
+            row.fail(error);
             return Ok(row);
         }
     };
-    row.notes.extend(too_open(&stored));
-    let content = match (stored.key, show.filter(|show| show.unlock)) {
-        (KeyFile::Sealed(sealed), show) => {
+    row.notes.extend(exposed(file, &stored).into_iter().map(|(what, _)| what));
+    let content = match stored.key {
+        KeyFile::Sealed(sealed) => {
             row.form = sealed.form().to_string();
-            match show {
-                Some(show) => {
-                    let password = secret::password(file, show.password_file.as_deref())?;
-                    sealed.open(&password).map_err(|error| not_opened(file, &error))?
-                }
+            let password = match unlock {
+                Unlock::No => None,
+                Unlock::With(password) => Some(password.clone()),
+                Unlock::Asking => match secret::password(file, None) {
+                    Ok(password) => Some(password),
+                    Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
+                    Err(failure) => {
+                        row.notes.push(failure.what());
+                        row.failure = Some(failure);
+                        None
+                    }
+                },
+            };
+            match password.map(|password| sealed.open(&password)) {
                 None => KeyFile::Sealed(sealed),
+                Some(Ok(content)) => content,
+                Some(Err(error)) => {
+                    row.notes.push(error.to_string());
+                    row.failure = Some(not_opened(file, &error));
+                    KeyFile::Sealed(sealed)
+                }
             }
         }
-        (content @ KeyFile::Key(_), _) => {
-            row.form = Form::Plain.to_string();
+        content => {
+            if matches!(content, KeyFile::Key(_)) {
+                row.form = Form::Plain.to_string();
+            }
             content
         }
-        (content, _) => content,
     };
     if let KeyFile::Key(key) = &content
         && !key.has_seed()
@@ -116,7 +198,7 @@ fn row(wallet: &str, key: &str, file: &Path, public: &Path, show: Option<&Show>)
         row.notes.push("it has no secretSeed, which other tools want".to_owned());
     }
     if let Some(address) = content.address() {
-        if let Some(public) = public.filter(|public| public != address) {
+        if let Some(public) = public_address.filter(|public| public != address) {
             row.notes.push(format!("its public file says {public}"));
         }
         row.address = Some(address.clone());
@@ -141,8 +223,12 @@ fn as_json(rows: &[Row]) -> Value {
 fn as_table(rows: &[Row], width: u16) -> String {
     let mut table = Table::new(&["WALLET", "KEY", "ADDRESS", "FORM"], width);
     for row in rows {
-        let address = row.address.as_ref().map_or_else(|| "(a password hides it)".to_owned(), ToString::to_string);
-        let address = if row.form == "damaged" && row.address.is_none() { "-".to_owned() } else { address };
+        let hidden = if [Form::Nacl, Form::Ansible, Form::Fernet].iter().any(|form| form.to_string() == row.form) {
+            "(a password hides it)"
+        } else {
+            "-"
+        };
+        let address = row.address.as_ref().map_or_else(|| hidden.to_owned(), ToString::to_string);
         table.row([row.wallet.clone(), row.key.clone(), address, row.form.clone()].map(|cell| output::printable(&cell)));
     }
     let mut text = table.render();
@@ -168,6 +254,7 @@ mod tests {
             address: address.map(|address| address.parse().unwrap()),
             form: form.to_owned(),
             notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+            failure: None,
         };
         let alice = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
         let rows = [

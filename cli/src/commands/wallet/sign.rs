@@ -1,13 +1,12 @@
 //! `wallet sign` and `wallet verify`: sr25519 with the context `substrate`, as the network signs.
 
-use super::{files, key};
+use super::{expanded, files, key, secret};
 use crate::{
     args::{
         Output,
         wallet::{Sign, Verify, Which},
     },
     failure::{Failure, Kind},
-    hotkey::expand,
     output,
 };
 use chain::wallet::store;
@@ -20,10 +19,9 @@ use std::io::Read as _;
 const LONGEST_BYTES: u64 = 64 << 20;
 
 pub(super) fn sign(args: &Sign) -> Result<(), Failure> {
+    let files = [("--message-file", args.message_file.as_deref()), ("--password-file", args.password_file.as_deref())];
+    secret::one_from_standard_input(&files)?;
     let message = message(args.message.as_deref(), args.message_file.as_deref())?;
-    if args.message_file.as_deref() == Some("-") && args.password_file.as_deref() == Some("-") {
-        return Err(Failure::new(Kind::Usage, "message and password cannot both come from standard input"));
-    }
     let key = key(&args.which, args.password_file.as_deref())?;
     let signature = key.keypair().sign(&message);
     match args.output {
@@ -70,7 +68,7 @@ fn message(text: Option<&str>, file: Option<&str>) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = match file {
         "-" => std::io::stdin().lock().take(LONGEST_BYTES + 1).read_to_end(&mut bytes),
-        file => std::fs::File::open(expand(file)).map_err(unreadable)?.take(LONGEST_BYTES + 1).read_to_end(&mut bytes),
+        file => std::fs::File::open(expanded(file)?).map_err(unreadable)?.take(LONGEST_BYTES + 1).read_to_end(&mut bytes),
     };
     read.map_err(unreadable)?;
     if bytes.len() as u64 > LONGEST_BYTES {

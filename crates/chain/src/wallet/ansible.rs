@@ -71,14 +71,17 @@ pub(super) fn open_with(keys: &Keys, stated_mac: &[u8], ciphertext: Vec<u8>) -> 
 }
 
 pub(super) fn seal(plain: &[u8], password: &Password) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let salt: [u8; 32] = random()?;
-    let keys = keys(password, &salt);
+    let salt = random()?;
+    seal_with(plain, &salt, &keys(password, &salt))
+}
+
+pub(super) fn seal_with(plain: &[u8], salt: &[u8; 32], keys: &Keys) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let padding = BLOCK_BYTES - plain.len() % BLOCK_BYTES;
     let mut text = Zeroizing::new(Vec::with_capacity(plain.len() + padding));
     text.extend_from_slice(plain);
     text.resize(plain.len() + padding, u8::try_from(padding).map_err(|_| SealError::Cipher)?);
-    apply(&keys, &mut text).ok_or(SealError::Cipher)?;
-    let mac = mac(&keys, &text).ok_or(SealError::Cipher)?.finalize().into_bytes();
+    apply(keys, &mut text).ok_or(SealError::Cipher)?;
+    let mac = mac(keys, &text).ok_or(SealError::Cipher)?.finalize().into_bytes();
     let inner = format!("{}\n{}\n{}", hex::encode(salt), hex::encode(mac), hex::encode(&*text));
     let digits = hex::encode(inner);
     let mut file = HEADING.as_bytes().to_vec();

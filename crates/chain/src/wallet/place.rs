@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::store::UNFINISHED;
+
 /// Variable with the folder of all wallets.
 pub const PATH_VARIABLE: &str = "BT_WALLET_PATH";
 /// Variable with the name of the wallet.
@@ -156,8 +158,20 @@ impl Wallet {
         Ok(names)
     }
 
+    /// Files that interrupted writes left behind. There may be keys in them.
+    pub fn unfinished(&self) -> Vec<PathBuf> {
+        let folders = [self.folder.clone(), self.folder.join("hotkeys")];
+        let entries = folders.iter().filter_map(|folder| folder.read_dir().ok()).flatten().flatten();
+        let mut files: Vec<PathBuf> =
+            entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)).map(|entry| entry.path()).collect();
+        files.sort();
+        files
+    }
+
+    /// A key that cannot be read makes a wallet, too: it shall be told of.
     fn looks_like_one(&self) -> bool {
-        self.coldkey().exists() || self.coldkey_public().exists() || self.folder.join("hotkeys").is_dir()
+        let there = |path: PathBuf| path.symlink_metadata().is_ok();
+        there(self.coldkey()) || there(self.coldkey_public()) || self.folder.join("hotkeys").is_dir()
     }
 }
 
@@ -218,5 +232,11 @@ mod tests {
         let list = wallets.list().unwrap();
         assert_eq!(list.iter().map(|wallet| wallet.name().as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(list[1].hotkeys().unwrap(), [name("one"), name("two")]);
+        assert!(list[1].unfinished().is_empty(), "other hidden files are nobody's concern");
+        std::fs::write(root.path().join("b/hotkeys/.key-x1Y2"), "").unwrap();
+        std::fs::write(root.path().join("b/.key-z"), "").unwrap();
+        assert_eq!(list[1].unfinished(), [root.path().join("b/.key-z"), root.path().join("b/hotkeys/.key-x1Y2")]);
+        std::os::unix::fs::symlink("nowhere", root.path().join("empty/coldkey")).unwrap();
+        assert_eq!(wallets.list().unwrap().len(), 3, "a dangling coldkey");
     }
 }

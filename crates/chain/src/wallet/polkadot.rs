@@ -58,6 +58,14 @@ struct Encoding {
 /// # Errors
 /// See [`PolkadotError`].
 pub fn open_polkadot_export(json: &[u8], password: &Password) -> Result<WalletKey, PolkadotError> {
+    open_with(json, |salt, costs| key(password, salt, costs))
+}
+
+/// Opens an export with what makes its key from salt and costs.
+pub(super) fn open_with(
+    json: &[u8],
+    key: impl FnOnce(&[u8], (u32, u32, u32)) -> Option<Zeroizing<[u8; 32]>>,
+) -> Result<WalletKey, PolkadotError> {
     let export: Export =
         serde_json::from_slice(json).map_err(|error| PolkadotError::NotJson { line: error.line(), column: error.column() })?;
     let Encoding { content, r#type, version } = &export.encoding;
@@ -73,7 +81,7 @@ pub fn open_polkadot_export(json: &[u8], password: &Password) -> Result<WalletKe
     if !COSTS.contains(&costs) {
         return Err(PolkadotError::OtherEncoding);
     }
-    let key = key(password, &head[..32], costs).ok_or(PolkadotError::OtherEncoding)?;
+    let key = key(&head[..32], costs).ok_or(PolkadotError::OtherEncoding)?;
     let plain = XSalsa20Poly1305::new((&*key).into()).decrypt(nonce.into(), sealed);
     read(&Zeroizing::new(plain.map_err(|_| PolkadotError::WrongPassword)?), &export.address)
 }

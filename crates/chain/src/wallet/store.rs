@@ -1,10 +1,11 @@
 //! Key files on disk: read with their permission bits, written whole or not at all.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::{KeyFile, KeyFileError};
@@ -12,13 +13,27 @@ use super::{KeyFile, KeyFileError};
 /// No key file is longer, and a wrong path must not fill the memory.
 const LONGEST_BYTES: u64 = 1 << 16;
 
+/// How files begin that are written and have no name of their own yet. What an interrupted write leaves is called so.
+pub(super) const UNFINISHED: &str = ".key-";
+
 /// A key file as it lies on disk.
 #[derive(Debug)]
 pub struct Stored {
     /// What it says.
     pub key: KeyFile,
-    /// Its permission bits, for whoever warns of files that others may read.
+    /// Who else may do what with it, for whoever warns.
+    pub exposure: Exposure,
+}
+
+/// Whom the file system lets at a key file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposure {
+    /// Permission bits of the file.
     pub mode: u32,
+    /// Its owner, if that is neither this process's user nor root.
+    pub stranger: Option<u32>,
+    /// Its folder, where it is one in which others may put another file into its place.
+    pub folder: Option<PathBuf>,
 }
 
 /// Why a key file was not read or written. Never holds its content.
@@ -47,8 +62,16 @@ pub enum StoreError {
         cause: KeyFileError,
     },
     /// It is there already, and nobody said that it may be replaced.
-    #[error("{0} exists already; nothing was written")]
+    #[error("{0} exists already and was not replaced")]
     Exists(PathBuf),
+    /// To replace a link would leave the key behind that it leads to.
+    #[error("{path} is a symbolic link, which is not replaced; it leads to {target}")]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
     /// It cannot be written.
     #[error("cannot write {path}: {cause}")]
     Unwritable {
@@ -68,31 +91,75 @@ pub fn read(path: &Path) -> Result<Stored, StoreError> {
         io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
         _ => StoreError::Unreadable { path: path.to_owned(), cause },
     };
-    // A pipe would be waited for; it is no file.
-    let metadata = std::fs::metadata(path).map_err(failed)?;
+    // A pipe would be waited for; it is no file. Only of what is open is it certain that it is what will be read.
+    let wait = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(wait).open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() || metadata.len() > LONGEST_BYTES {
         return Err(StoreError::TooLarge(path.to_owned()));
     }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1));
-    File::open(path).map_err(failed)?.take(LONGEST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    // Room for all that is read at most, so that it is never moved and left behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(1 << 16));
+    file.take(LONGEST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
     let key = KeyFile::parse(&bytes).map_err(|cause| StoreError::NoKey { path: path.to_owned(), cause })?;
-    Ok(Stored { key, mode: metadata.mode() & 0o7777 })
+    Ok(Stored { key, exposure: exposure(path, &metadata) })
+}
+
+fn exposure(path: &Path, metadata: &Metadata) -> Exposure {
+    let (owner, us) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    Exposure { mode: metadata.mode() & 0o7777, stranger: (owner != us && owner != 0).then_some(owner), folder: open_folder(path) }
+}
+
+/// The folder of a file, or one above it, in which others may put something else into its place. Folders that are not there yet are passed
+/// over.
+pub fn open_folder(path: &Path) -> Option<PathBuf> {
+    let folders = folder(path).ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    let open = |(above, folder): &(usize, &Path)| {
+        // Many systems give every user a group, and homes to it; the folder itself is ours to be strict about.
+        let others = if *above == 0 { 0o022 } else { 0o002 };
+        // In one with the sticky bit nobody replaces the files of others.
+        folder.metadata().is_ok_and(|metadata| metadata.mode() & others != 0 && metadata.mode() & 0o1000 == 0)
+    };
+    folders.enumerate().find(open).map(|(_, folder)| folder.to_owned())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether [`write`] would find its place free, or one it may replace: for whoever asks a person first, or writes two files.
+///
+/// # Errors
+/// [`StoreError::Exists`], [`StoreError::Link`], or [`StoreError::TooLarge`] for what is no file.
+pub fn check_place(path: &Path, overwrite: bool) -> Result<(), StoreError> {
+    let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
+    if !overwrite {
+        return Err(StoreError::Exists(path.to_owned()));
+    }
+    if metadata.is_symlink() {
+        let target = path.read_link().unwrap_or_default();
+        return Err(StoreError::Link { path: path.to_owned(), target: folder(path).join(target) });
+    }
+    if !metadata.is_file() {
+        return Err(StoreError::TooLarge(path.to_owned()));
+    }
+    Ok(())
 }
 
 /// Writes a key file with mode 0600 into folders that are made with mode 0700. It appears whole under its name, or not at all; without
-/// `overwrite` it never takes the place of another, not even of one that appears meanwhile.
+/// `overwrite` it never takes the place of another, not even of one that appears meanwhile. A link is never replaced.
 ///
 /// # Errors
 /// See [`StoreError`].
 pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), StoreError> {
     let failed = |cause: io::Error| StoreError::Unwritable { path: path.to_owned(), cause };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    check_place(path, overwrite)?;
+    let folder = folder(path);
+    // The names of new folders are on disk only with the folders above them.
+    let new: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    if !overwrite && path.symlink_metadata().is_ok() {
-        return Err(StoreError::Exists(path.to_owned()));
-    }
     // Made with mode 0600, beside its place, under a name that lists pass over.
-    let mut file = tempfile::Builder::new().prefix(".key-").tempfile_in(folder).map_err(failed)?;
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     let placed = if overwrite { file.persist(path) } else { file.persist_noclobber(path) };
     placed.map_err(|error| match error.error.kind() {
@@ -100,7 +167,9 @@ pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), StoreErro
         _ => failed(error.error),
     })?;
     // The name is on disk only with the folder; some file systems cannot do that, and have no need to.
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    for folder in std::iter::once(folder).chain(new.into_iter().map(self::folder)) {
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
     Ok(())
 }
 
@@ -125,9 +194,9 @@ mod tests {
         write(&path, &alice().to_json(), false).unwrap();
         assert_eq!((mode(&path), mode(path.parent().unwrap()), mode(&root.path().join("wallet"))), (0o600, 0o700, 0o700));
         let stored = read(&path).unwrap();
-        assert_eq!((stored.mode, stored.key.address()), (0o600, Some(alice().address())));
+        assert_eq!((stored.exposure.mode, stored.key.address()), (0o600, Some(alice().address())));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(read(&path).unwrap().mode, 0o644);
+        assert_eq!(read(&path).unwrap().exposure.mode, 0o644);
     }
 
     #[test]
@@ -141,6 +210,52 @@ mod tests {
         write(&path, &other, true).unwrap();
         assert!(matches!(read(&path).unwrap().key, KeyFile::Public(_)));
         assert_eq!(root.path().read_dir().unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_link_is_not_replaced_and_the_key_behind_it_is_not_forgotten() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, target) = (root.path().join("coldkey"), root.path().join("elsewhere"));
+        std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+        for there in [false, true] {
+            if there {
+                write(&target, &alice().to_json(), false).unwrap();
+            }
+            let error = write(&path, b"x", true).unwrap_err();
+            assert!(matches!(&error, StoreError::Link { target: named, .. } if *named == target), "{error}");
+            assert_eq!((path.is_symlink(), target.exists()), (true, there));
+        }
+        assert!(read(&path).is_ok(), "to read through it is fine");
+        assert!(matches!(write(root.path(), b"x", true), Err(StoreError::TooLarge(_))));
+    }
+
+    #[test]
+    fn it_is_told_who_else_may_write() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("hotkey");
+        write(&path, &alice().to_json(), false).unwrap();
+        let chmod = |mode| std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        for (mode, open) in [(0o700, false), (0o755, false), (0o1777, false), (0o777, true), (0o775, true)] {
+            chmod(mode);
+            let exposure = read(&path).unwrap().exposure;
+            assert_eq!((exposure.folder.is_some(), exposure.stranger), (open, None), "{mode:o}");
+        }
+        chmod(0o777);
+        assert_eq!(open_folder(&root.path().join("new/hotkeys/h1")).as_deref(), Some(root.path()), "above folders that are to be");
+        chmod(0o700);
+        // Only root gives files away.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(4242), None).unwrap();
+            assert_eq!(read(&path).unwrap().exposure.stranger, Some(4242));
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("hotkey");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        assert!(matches!(read(&path), Err(StoreError::TooLarge(_))));
     }
 
     #[test]
