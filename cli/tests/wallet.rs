@@ -2,92 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod lab;
+
+use lab::{ADDRESS, ALICE, Lab, PASSWORD, SEED, WORDS, key_file, mode};
 use serde_json::Value;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-const WORDS: &str = "old leopard transfer rib spatial phone calm indicate online fire caution review";
-const SEED: &str = "da3cf5b1e9144931a0f0db65664aab662673b099415a7f8121b7245fb0be4143";
-const ADDRESS: &str = "5HDvhV6WDCjCKyrXqGQSDYqQAzkzabNhctmiDYEqgBC66BsX";
-const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
-const PASSWORD: &str = "testpass123!";
-
-/// A folder of wallets, and files with secrets beside it.
-struct Lab {
-    folder: tempfile::TempDir,
-}
-
-impl Lab {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
-    }
-
-    /// A file that only its owner may read.
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.path(name);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn run(&self, args: &str, stdin: &str) -> Output {
-        self.run_with(args, stdin, &[])
-    }
-
-    fn run_with(&self, args: &str, stdin: &str, variables: &[(String, String)]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chutes-miner"));
-        command.arg("wallet").args(args.split_whitespace()).env("BT_WALLET_PATH", self.path("wallets")).env("BT_WALLET_NAME", "");
-        command.env_remove("BT_WALLET_HOTKEY").env_remove("CHUTES_COMPAT").envs(variables.iter().cloned());
-        // In a session of its own there is no terminal to ask on, whoever runs the tests.
-        let mut child = std::process::Command::new("setsid");
-        child.arg("--wait").arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => child.env(name, value),
-                None => child.env_remove(name),
-            };
-        }
-        let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        for secret in ["leopard", &SEED[..8], PASSWORD, "panicked"] {
-            assert!(!all.contains(secret), "{args}: {all}");
-        }
-        output
-    }
-
-    /// Runs what shall succeed; what it printed.
-    fn done(&self, args: &str, stdin: &str) -> String {
-        let output = self.run(args, stdin);
-        assert_eq!(output.status.code(), Some(0), "{args}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Runs what shall fail; its exit code and what it said.
-    fn fails(&self, args: &str, stdin: &str) -> (i32, String) {
-        let output = self.run(args, stdin);
-        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
-    }
-
-    fn json(&self, args: &str) -> Value {
-        serde_json::from_str(&self.done(args, "")).unwrap()
-    }
-}
-
-fn mode(path: &Path) -> u32 {
-    path.metadata().unwrap().permissions().mode() & 0o777
-}
-
-fn key_file(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_new_hotkey_is_what_the_other_tools_read() {

@@ -1,0 +1,121 @@
+//! A folder of wallets, and `chutes-miner wallet` run in it.
+
+#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::disallowed_methods, reason = "no runtime runs here whose thread a sleep could block")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+pub(crate) const WORDS: &str = "old leopard transfer rib spatial phone calm indicate online fire caution review";
+pub(crate) const SEED: &str = "da3cf5b1e9144931a0f0db65664aab662673b099415a7f8121b7245fb0be4143";
+pub(crate) const ADDRESS: &str = "5HDvhV6WDCjCKyrXqGQSDYqQAzkzabNhctmiDYEqgBC66BsX";
+pub(crate) const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+pub(crate) const PASSWORD: &str = "testpass123!";
+
+/// A folder of wallets, and files with secrets beside it.
+pub(crate) struct Lab {
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    /// A file that only its owner may read.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn run(&self, args: &str, stdin: &str) -> Output {
+        self.run_with(args, stdin, &[])
+    }
+
+    pub(crate) fn run_with(&self, args: &str, stdin: &str, variables: &[(String, String)]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chutes-miner"));
+        command.arg("wallet").args(args.split_whitespace()).env("BT_WALLET_PATH", self.path("wallets")).env("BT_WALLET_NAME", "");
+        command.env_remove("BT_WALLET_HOTKEY").env_remove("CHUTES_COMPAT").envs(variables.iter().cloned());
+        // In a session of its own there is no terminal to ask on, whoever runs the tests.
+        let mut child = std::process::Command::new("setsid");
+        child.current_dir(self.folder.path()).arg("--wait").arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => child.env(name, value),
+                None => child.env_remove(name),
+            };
+        }
+        let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        for secret in ["leopard", &SEED[..8], PASSWORD, "panicked"] {
+            assert!(!all.contains(secret), "{args}: {all}");
+        }
+        output
+    }
+
+    /// Runs it on a terminal, where `typed` answers each question as it comes: the question, then what is typed. What the terminal showed,
+    /// `code N` with the exit code in it; and whether the terminal is as it was before.
+    pub(crate) fn on_a_terminal(&self, args: &str, typed: &[(&str, &str)]) -> (String, bool) {
+        let line = format!("stty -g >before; \"{}\" wallet {args}; echo code $?; stty -g >after", env!("CARGO_BIN_EXE_chutes-miner"));
+        let mut command = Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).current_dir(self.folder.path()).env("SHELL", "/bin/sh");
+        command.env("BT_WALLET_PATH", self.path("wallets")).env_remove("BT_WALLET_NAME").env_remove("BT_WALLET_HOTKEY");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut keys, mut screen, mut shown) = (child.stdin.take().unwrap(), child.stdout.take().unwrap(), Vec::new());
+        let mut seen = 0;
+        let mut typed = typed.iter().peekable();
+        let mut part = [0; 4096];
+        while let Ok(read @ 1..) = screen.read(&mut part) {
+            shown.extend_from_slice(&part[..read]);
+            let text = String::from_utf8_lossy(&shown).into_owned();
+            while let Some((question, answer)) = typed.peek() {
+                let Some(at) = text.get(seen..).and_then(|text| text.find(question)) else { break };
+                seen += at + question.len();
+                // The question comes a moment before the terminal stops to echo.
+                std::thread::sleep(std::time::Duration::from_millis(300));
+                keys.write_all(answer.as_bytes()).unwrap();
+                typed.next();
+            }
+        }
+        child.wait().unwrap();
+        let state = |name: &str| std::fs::read_to_string(self.path(name)).unwrap();
+        (String::from_utf8_lossy(&shown).into_owned(), state("before") == state("after"))
+    }
+
+    /// Runs what shall succeed; what it printed.
+    pub(crate) fn done(&self, args: &str, stdin: &str) -> String {
+        let output = self.run(args, stdin);
+        assert_eq!(output.status.code(), Some(0), "{args}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs what shall fail; its exit code and what it said.
+    pub(crate) fn fails(&self, args: &str, stdin: &str) -> (i32, String) {
+        let output = self.run(args, stdin);
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    pub(crate) fn json(&self, args: &str) -> Value {
+        serde_json::from_str(&self.done(args, "")).unwrap()
+    }
+}
+
+pub(crate) fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+pub(crate) fn key_file(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
