@@ -65,6 +65,11 @@ fn write_hotkey(wallet: &Wallet, hotkey: &str, key: &WalletKey, form: Form) {
     store::write(&wallet.hotkey_public(&name(hotkey)), &public_json(key.address()), false).unwrap();
 }
 
+/// What the other side is asked to verify.
+fn signed(key: &WalletKey) -> Value {
+    json!({ "address": key.address(), "signature": key.keypair().sign(MESSAGE).to_string() })
+}
+
 #[test]
 fn the_python_wallet_reads_what_we_write_and_verifies_what_we_sign() {
     if !ready() {
@@ -83,13 +88,13 @@ fn the_python_wallet_reads_what_we_write_and_verifies_what_we_sign() {
     let mut hotkeys = json!({});
     for (hotkey, key, form) in &keys {
         write_hotkey(&wallet, hotkey, key, *form);
-        hotkeys[hotkey] = json!({ "address": key.address(), "signature": key.keypair().sign(MESSAGE).to_string() });
+        hotkeys[hotkey] = signed(key);
     }
     let coldkey = key_from_uri("//Charlie").unwrap();
     let file = seal(&coldkey.to_json(), Form::Nacl, &Password::new(PASSWORD)).unwrap();
     store::write(&wallet.coldkey(), &file, false).unwrap();
     store::write(&wallet.coldkey_public(), &public_json(coldkey.address()), false).unwrap();
-    std::fs::write(folder.path().join("ask.json"), json!({ "hotkeys": hotkeys }).to_string()).unwrap();
+    std::fs::write(folder.path().join("ask.json"), json!({ "hotkeys": hotkeys, "coldkey": signed(&coldkey) }).to_string()).unwrap();
 
     let answer = ask("read", folder.path());
     for (name, key) in keys.iter().map(|(name, key, _)| (*name, key)).chain([("coldkey", &coldkey)]) {

@@ -39,6 +39,10 @@ def write(folder):
     }
 
 
+def verified(wanted):
+    return Keypair(ss58_address=wanted["address"]).verify(MESSAGE, bytes.fromhex(wanted["signature"]))
+
+
 def read(folder):
     ask = json.loads((folder / "ask.json").read_text())
     answer = {}
@@ -48,12 +52,11 @@ def read(folder):
             key = files.deserialize_keypair_from_keyfile_data(files.decrypt_keyfile_data(file.data, PASSWORD))
         else:
             key = file.keypair
-        verified = Keypair(ss58_address=wanted["address"]).verify(MESSAGE, bytes.fromhex(wanted["signature"]))
         public = Keyfile(str(folder / "ours/hotkeys" / f"{name}pub.txt"), name).keypair
-        answer[name] = [key.ss58_address, public.ss58_address, bytes(key.sign(MESSAGE)).hex(), verified]
+        answer[name] = [key.ss58_address, public.ss58_address, bytes(key.sign(MESSAGE)).hex(), verified(wanted)]
     wallet = Wallet("ours", "plain", str(folder))
     coldkey = wallet.get_coldkey(PASSWORD)
-    answer["coldkey"] = [coldkey.ss58_address, wallet.coldkeypub.ss58_address, bytes(coldkey.sign(MESSAGE)).hex(), True]
+    answer["coldkey"] = [coldkey.ss58_address, wallet.coldkeypub.ss58_address, bytes(coldkey.sign(MESSAGE)).hex(), verified(ask["coldkey"])]
     return answer
 
 

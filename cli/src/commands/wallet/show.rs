@@ -1,6 +1,6 @@
 //! `wallet list` and `wallet show`: what there is, without a secret of it.
 
-use super::{exposed, failed, files, not_opened, secret, wallet, wallets};
+use super::{exposed, failed, files, name, not_opened, secret, wallet, wallets};
 use crate::{
     args::{
         Output,
@@ -9,7 +9,7 @@ use crate::{
     failure::{Failure, Kind},
     output::{self, Table},
 };
-use chain::wallet::place::Wallet;
+use chain::wallet::place::{DEFAULT_NAME, Wallet};
 use chain::wallet::store::{self, StoreError};
 use chain::wallet::{Form, KeyFile, KeyFileError, Password};
 use protocol::ids::Ss58;
@@ -74,7 +74,8 @@ pub(super) fn run(args: &Show) -> Result<(), Failure> {
         Some(file) => Unlock::With(secret::from_file(file)?),
         None => Unlock::Asking,
     };
-    let rows = if args.which.file.is_some() || args.which.coldkey {
+    let single = args.which.file.is_some() || args.which.coldkey;
+    let rows = if single {
         let (file, public) = files(&args.which)?;
         if !there(&file) && !there(&public) {
             return Err(failed(StoreError::Missing(file)));
@@ -89,6 +90,11 @@ pub(super) fn run(args: &Show) -> Result<(), Failure> {
         return Err(Failure::new(Kind::NotFound, what).advise("chutes-miner wallet list shows which there are"));
     }
     print(&rows, args.output);
+    let hotkey = name(&args.which.place.wallet_hotkey)?;
+    if !single && hotkey.as_str() != DEFAULT_NAME && rows.iter().all(|row| row.key != hotkey.as_str()) {
+        let what = format!("the wallet {} has no hotkey {hotkey}", args.which.place.wallet_name);
+        return Err(Failure::new(Kind::NotFound, what));
+    }
     rows.into_iter().find_map(|row| row.failure).map_or(Ok(()), Err)
 }
 
