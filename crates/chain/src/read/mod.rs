@@ -27,6 +27,7 @@ mod error;
 mod events;
 mod fixed;
 mod legacy;
+mod metadata;
 pub mod metagraph;
 mod model;
 pub mod rpc;

@@ -10,6 +10,7 @@ use subxt_metadata::Metadata;
 
 use super::events::{self, Event};
 use super::legacy::{self, Legacy};
+use super::metadata;
 use super::scale::{FromScale, ScaleError, Shapes, decode};
 
 /// The description of one runtime version, and the decoding by it.
@@ -32,7 +33,7 @@ impl Runtime {
     ///
     /// [`ScaleError::Metadata`].
     pub fn new(spec_version: u32, metadata: &[u8]) -> Result<Self, ScaleError> {
-        let metadata = Metadata::decode_from(metadata).map_err(|error| ScaleError::Metadata(error.to_string()))?;
+        let metadata = metadata::read(metadata)?;
         let shapes = Shapes::new(metadata.types());
         Ok(Self { spec_version, metadata, shapes })
     }
@@ -84,9 +85,6 @@ impl Runtime {
         let info = self.metadata.storage_info(pallet, item).map_err(|error| ScaleError::Unknown(error.to_string()))?;
         if !key.starts_with(&encode_storage_key_prefix(pallet, item)) {
             return Err(mismatch("it is the key of something else".to_owned()));
-        }
-        for part in info.keys.iter() {
-            self.safe(part.key_id, &what)?;
         }
         let parts = decode_storage_key_with_info(&mut &*key, &info, self.metadata.types()).map_err(|error| mismatch(error.to_string()))?;
         let last = parts.parts().last().and_then(|part| part.value()).ok_or_else(|| mismatch("it holds only a hash".to_owned()))?;
@@ -171,12 +169,17 @@ impl Runtime {
         let what = || format!("storage {pallet}.{item}");
         let info = self.metadata.storage_info(pallet, item).map_err(|_| ScaleError::Unknown(what()))?;
         self.safe(info.value_id, &what())?;
+        // Encoding follows descriptions as decoding does.
+        info.keys.iter().try_for_each(|key| self.safe(key.key_id, &what()))?;
         Ok(info.value_id)
     }
 
     fn known_call(&self, api: &str, method: &str) -> Result<u32, ScaleError> {
+        let what = || format!("call {api}_{method}");
         let call = self.metadata.runtime_api_trait_by_name(api).and_then(|api| api.method_by_name(method));
-        call.map(|call| call.output_ty()).ok_or_else(|| ScaleError::Unknown(format!("call {api}_{method}")))
+        let call = call.ok_or_else(|| ScaleError::Unknown(what()))?;
+        call.inputs().try_for_each(|input| self.safe(input.id, &what()))?;
+        Ok(call.output_ty())
     }
 
     fn safe(&self, ty: u32, what: &str) -> Result<(), ScaleError> {

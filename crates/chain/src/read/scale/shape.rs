@@ -8,6 +8,9 @@ use scale_info::{PortableRegistry, TypeDef, TypeDefPrimitive};
 /// Levels of nesting that are decoded. The real runtime's answers and events have fewer than 20.
 const MAX_DEPTH: u16 = 64;
 
+/// Values without bytes that may be visited beyond one for each byte: nested arrays of nothing would be visited for hours.
+const MAX_EMPTY: u64 = 256;
+
 #[derive(Debug, Clone, Copy)]
 enum Visit {
     New,
@@ -22,10 +25,12 @@ struct Shape {
     depth: u16,
     /// Fewest bytes of a value.
     bytes: u64,
+    /// Values without bytes that are visited for one value, those of list items left out: each of those has bytes of its own.
+    empty: u64,
 }
 
 impl Shape {
-    const UNSAFE: Self = Self { depth: u16::MAX, bytes: 0 };
+    const UNSAFE: Self = Self { depth: u16::MAX, bytes: 0, empty: 0 };
 }
 
 /// The shapes of all types of a runtime.
@@ -81,11 +86,12 @@ fn children(types: &PortableRegistry, id: usize) -> impl Iterator<Item = usize> 
 fn shape(types: &PortableRegistry, id: usize, visits: &[Visit]) -> Shape {
     let of = |child: usize| if let Some(Visit::Done(shape)) = visits.get(child) { *shape } else { Shape::UNSAFE };
     let Some(ty) = types.types.get(id) else { return Shape::UNSAFE };
-    let (mut depth, mut sum) = (0u16, 0u64);
+    let (mut depth, mut sum, mut empty) = (0u16, 0u64, 0u64);
     for child in children(types, id) {
         let child = of(child);
         depth = depth.max(child.depth.saturating_add(1));
         sum = sum.saturating_add(child.bytes);
+        empty = empty.saturating_add(child.empty);
     }
     let bytes = match &ty.ty.type_def {
         TypeDef::Composite(_) | TypeDef::Tuple(_) => sum,
@@ -103,7 +109,17 @@ fn shape(types: &PortableRegistry, id: usize, visits: &[Visit]) -> Shape {
             TypeDefPrimitive::U256 | TypeDefPrimitive::I256 => 32,
         },
     };
-    Shape { depth, bytes }
+    let empty = match &ty.ty.type_def {
+        // One of the variants is there.
+        TypeDef::Variant(variant) => {
+            let variants = variant.variants.iter();
+            variants.map(|variant| variant.fields.iter().fold(0u64, |sum, field| sum.saturating_add(of(field.ty.id as usize).empty))).max().unwrap_or(0)
+        }
+        TypeDef::Sequence(_) => 0,
+        TypeDef::Array(array) => empty.saturating_mul(u64::from(array.len)).saturating_add(u64::from(bytes == 0)),
+        _ => empty.saturating_add(u64::from(bytes == 0)),
+    };
+    if empty > bytes.saturating_add(MAX_EMPTY) { Shape::UNSAFE } else { Shape { depth, bytes, empty } }
 }
 
 #[cfg(test)]
@@ -149,6 +165,16 @@ mod tests {
         assert!(!is_safe::<Vec<(Nothing, ())>>());
         assert!(!is_safe::<[Nothing; 4096]>());
         assert!(is_safe::<Option<Nothing>>() && is_safe::<Nothing>() && is_safe::<Vec<Option<Nothing>>>());
+    }
+
+    #[test]
+    fn a_few_types_cannot_promise_very_many_items_of_no_bytes() {
+        assert!(is_safe::<[Nothing; 64]>());
+        assert!(!is_safe::<[[Nothing; 64]; 64]>());
+        assert!(!is_safe::<(u8, [[[[[[Nothing; 64]; 64]; 64]; 64]; 64]; 64])>());
+        assert!(!is_safe::<Option<[[Nothing; 32]; 32]>>());
+        // With bytes of their own they are paid for.
+        assert!(is_safe::<[(u8, Nothing); 4096]>());
     }
 
     #[test]

@@ -1,0 +1,61 @@
+//! Metadata from its bytes, without what could keep a decoder busy for ever or end the process.
+//!
+//! `subxt_metadata::Metadata::decode_from` also tries two other wrappings of metadata, one of them by calling itself with the very same
+//! bytes: four bytes from a node overflow the stack. So the bytes are decoded here, in the one form in which nodes hand them out.
+
+use frame_metadata::{RuntimeMetadata, RuntimeMetadataPrefixed};
+use parity_scale_codec::Decode as _;
+use scale_info::PortableRegistry;
+use subxt_metadata::Metadata;
+
+use super::scale::ScaleError;
+
+/// Metadata of this chain has under 1 MiB.
+const MAX_BYTES: usize = 4 << 20;
+/// Storage items of one pallet: each is looked up among the others. The real chain's largest has about 250.
+const MAX_ENTRIES: usize = 4096;
+
+/// Reads metadata of version 14, 15 or 16, beginning with its magic number.
+pub(super) fn read(bytes: &[u8]) -> Result<Metadata, ScaleError> {
+    let refused = |why: &str| ScaleError::Metadata(why.to_owned());
+    if bytes.len() > MAX_BYTES {
+        return Err(ScaleError::Metadata(format!("it has {} bytes, more than any chain's", bytes.len())));
+    }
+    let RuntimeMetadataPrefixed(magic, metadata) =
+        RuntimeMetadataPrefixed::decode(&mut &*bytes).map_err(|error| ScaleError::Metadata(error.to_string()))?;
+    if magic != frame_metadata::META_RESERVED {
+        return Err(refused("it does not begin as metadata does"));
+    }
+    let few = |entries: usize| if entries > MAX_ENTRIES { Err(refused("a pallet has too many storage items")) } else { Ok(()) };
+    let metadata = match metadata {
+        RuntimeMetadata::V14(metadata) => {
+            numbered(&metadata.types)?;
+            metadata.pallets.iter().filter_map(|pallet| pallet.storage.as_ref()).try_for_each(|storage| few(storage.entries.len()))?;
+            Metadata::from_v14(metadata)
+        }
+        RuntimeMetadata::V15(metadata) => {
+            numbered(&metadata.types)?;
+            metadata.pallets.iter().filter_map(|pallet| pallet.storage.as_ref()).try_for_each(|storage| few(storage.entries.len()))?;
+            Metadata::from_v15(metadata)
+        }
+        RuntimeMetadata::V16(metadata) => {
+            numbered(&metadata.types)?;
+            metadata.pallets.iter().filter_map(|pallet| pallet.storage.as_ref()).try_for_each(|storage| few(storage.entries.len()))?;
+            let extensions = metadata.extrinsic.transaction_extensions.len();
+            let mut versions = metadata.extrinsic.transaction_extensions_by_version.values();
+            // Whoever builds an extrinsic takes these for granted.
+            if versions.len() == 0 || versions.any(|indexes| indexes.iter().any(|index| index.0 as usize >= extensions)) {
+                return Err(refused("it lists transaction extensions that are not there"));
+            }
+            Metadata::from_v16(metadata)
+        }
+        other => return Err(ScaleError::Metadata(format!("version {} is not known", other.version()))),
+    };
+    metadata.map_err(|error| ScaleError::Metadata(error.to_string()))
+}
+
+/// Types are found by their place in the list, and name it themselves too: both must be the same.
+fn numbered(types: &PortableRegistry) -> Result<(), ScaleError> {
+    let right = types.types.iter().enumerate().all(|(place, ty)| ty.id as usize == place);
+    if right { Ok(()) } else { Err(ScaleError::Metadata("its types are numbered wrongly".to_owned())) }
+}
