@@ -5,7 +5,8 @@
 
 use frame_metadata::{RuntimeMetadata, RuntimeMetadataPrefixed};
 use parity_scale_codec::Decode as _;
-use scale_info::PortableRegistry;
+use scale_info::form::PortableForm;
+use scale_info::{Field, PortableRegistry, TypeDef};
 use subxt_metadata::Metadata;
 
 use super::scale::ScaleError;
@@ -14,6 +15,8 @@ use super::scale::ScaleError;
 const MAX_BYTES: usize = 4 << 20;
 /// Storage items of one pallet: each is looked up among the others. The real chain's largest has about 250.
 const MAX_ENTRIES: usize = 4096;
+/// Bytes of a name of a field or case.
+const MAX_NAME: usize = 128;
 
 /// Reads metadata of version 14, 15 or 16, beginning with its magic number.
 pub(super) fn read(bytes: &[u8]) -> Result<Metadata, ScaleError> {
@@ -29,17 +32,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Metadata, ScaleError> {
     let few = |entries: usize| if entries > MAX_ENTRIES { Err(refused("a pallet has too many storage items")) } else { Ok(()) };
     let metadata = match metadata {
         RuntimeMetadata::V14(metadata) => {
-            numbered(&metadata.types)?;
+            check(&metadata.types)?;
             metadata.pallets.iter().filter_map(|pallet| pallet.storage.as_ref()).try_for_each(|storage| few(storage.entries.len()))?;
             Metadata::from_v14(metadata)
         }
         RuntimeMetadata::V15(metadata) => {
-            numbered(&metadata.types)?;
+            check(&metadata.types)?;
             metadata.pallets.iter().filter_map(|pallet| pallet.storage.as_ref()).try_for_each(|storage| few(storage.entries.len()))?;
             Metadata::from_v15(metadata)
         }
         RuntimeMetadata::V16(metadata) => {
-            numbered(&metadata.types)?;
+            check(&metadata.types)?;
             metadata.pallets.iter().filter_map(|pallet| pallet.storage.as_ref()).try_for_each(|storage| few(storage.entries.len()))?;
             let extensions = metadata.extrinsic.transaction_extensions.len();
             let mut versions = metadata.extrinsic.transaction_extensions_by_version.values();
@@ -54,8 +57,23 @@ pub(super) fn read(bytes: &[u8]) -> Result<Metadata, ScaleError> {
     metadata.map_err(|error| ScaleError::Metadata(error.to_string()))
 }
 
-/// Types are found by their place in the list, and name it themselves too: both must be the same.
-fn numbered(types: &PortableRegistry) -> Result<(), ScaleError> {
-    let right = types.types.iter().enumerate().all(|(place, ty)| ty.id as usize == place);
-    if right { Ok(()) } else { Err(ScaleError::Metadata("its types are numbered wrongly".to_owned())) }
+/// Types are found by their place in the list, and name it themselves too: both must be the same. Names of fields and cases stand in
+/// every value that is decoded, so they must be short.
+fn check(types: &PortableRegistry) -> Result<(), ScaleError> {
+    for (place, ty) in types.types.iter().enumerate() {
+        if ty.id as usize != place {
+            return Err(ScaleError::Metadata("its types are numbered wrongly".to_owned()));
+        }
+        let long = |name: &str| name.len() > MAX_NAME;
+        let long_field = |fields: &[Field<PortableForm>]| fields.iter().filter_map(|field| field.name.as_deref()).any(long);
+        let long_name = match &ty.ty.type_def {
+            TypeDef::Composite(composite) => long_field(&composite.fields),
+            TypeDef::Variant(variant) => variant.variants.iter().any(|variant| long(&variant.name) || long_field(&variant.fields)),
+            _ => false,
+        };
+        if long_name {
+            return Err(ScaleError::Metadata("a name in it is too long".to_owned()));
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Any value, for what has no struct of ours: events, hyperparameters.
 
+use std::cell::Cell;
+
 use scale_decode::visitor::types::{Array, BitSequence, Composite, Sequence, Str, Tuple, Variant};
 use scale_decode::visitor::{DecodeAsTypeResult, DecodeError, TypeIdFor, decode_with_visitor};
 use scale_decode::{Error, Visitor};
@@ -24,7 +26,7 @@ pub enum Value {
     Fixed(Fixed),
     /// A text.
     Text(String),
-    /// A row of bytes.
+    /// A row of bytes; or of bits, a byte for each.
     Bytes(Vec<u8>),
     /// A public key.
     Account(AccountId),
@@ -105,6 +107,16 @@ impl serde::Serialize for Value {
     }
 }
 
+thread_local! {
+    /// How many more values may be made on this thread. A decoding begins and ends on one thread, without a pause.
+    static ALLOWED: Cell<u32> = const { Cell::new(u32::MAX) };
+}
+
+/// Allows so many values for the decoding that follows.
+pub(super) fn allow(values: u32) {
+    ALLOWED.set(values);
+}
+
 /// Makes a [`Value`].
 pub struct ValueVisitor;
 
@@ -179,6 +191,10 @@ impl Visitor for ValueVisitor {
         id: TypeIdFor<Self>,
         types: &PortableRegistry,
     ) -> DecodeAsTypeResult<Self, Result<Value, Error>> {
+        let Some(left) = ALLOWED.get().checked_sub(1) else {
+            return DecodeAsTypeResult::Decoded(Err(Error::custom_str("it has more values than anything on the chain")));
+        };
+        ALLOWED.set(left);
         match Self::special(input, id, types) {
             Some(value) => DecodeAsTypeResult::Decoded(value),
             None => DecodeAsTypeResult::Skipped(self),
@@ -253,7 +269,7 @@ impl Visitor for ValueVisitor {
         _: TypeIdFor<Self>,
     ) -> Result<Self::Value<'scale, 'types>, Error> {
         let bits = value.decode()?;
-        bits.map(|bit| bit.map(Value::Bool).map_err(Error::from)).collect::<Result<Vec<_>, _>>().map(Value::List)
+        bits.map(|bit| bit.map(u8::from).map_err(Error::from)).collect::<Result<Vec<_>, _>>().map(Value::Bytes)
     }
 }
 
@@ -262,5 +278,26 @@ impl FromScale for Value {
 
     fn visitor() -> Self::Visitor {
         ValueVisitor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scale_info::{MetaType, Registry};
+
+    use crate::read::scale::{Value, decode};
+
+    #[test]
+    fn an_answer_of_too_many_values_is_refused_and_the_next_one_is_not() {
+        let mut registry = Registry::new();
+        let id = registry.register_type(&MetaType::new::<Vec<bool>>()).id;
+        let types = registry.into();
+        // A million and a half booleans, in SCALE's four-byte length.
+        let many = 1_500_000u32;
+        let mut bytes = (many << 2 | 2).to_le_bytes().to_vec();
+        bytes.extend(vec![1; many as usize]);
+        let error = decode::<Value>("it", &bytes, id, &types).unwrap_err();
+        assert!(error.to_string().contains("more values"), "{error}");
+        assert_eq!(decode::<Value>("it", &[4, 1], id, &types).unwrap(), Value::List(vec![Value::Bool(true)]));
     }
 }
