@@ -257,11 +257,10 @@ async fn runtimes_with_metadata_of_version_14_only_can_be_read_too() {
 async fn a_runtime_version_that_was_named_wrongly_is_not_kept() {
     let sim = Sim::start(world(&["metagraph"])).await.unwrap();
     let chain = chain(&[&sim]);
-    // The node says 365 and hands out the metadata of 343: what decodes, decodes; nothing is taken for what it is not.
-    sim.fail(Faults { spec_version: Some(365), truncate: 1, ..Faults::default() });
-    let at = chain.at_finalized().await.unwrap();
-    let error = at.neurons_lite(1).await.unwrap_err();
-    assert!(error.to_string().contains("runtime version 365"), "{error}");
+    // The node says 365 and hands out the metadata of 343.
+    sim.fail(Faults { spec_version: Some(365), ..Faults::default() });
+    let error = chain.at_finalized().await.unwrap_err().to_string();
+    assert!(error.contains("runtime version 365") && error.contains("of 343"), "{error}");
     sim.fail(Faults::default());
     let at = chain.at_finalized().await.unwrap();
     assert_eq!((at.runtime().spec_version(), at.neurons_lite(1).await.unwrap().len()), (343, 1024));
@@ -320,6 +319,178 @@ async fn a_block_that_does_not_follow_the_last_one_is_not_handed_out() {
     assert_eq!(next.number, last.number + 1);
     assert_eq!(Some(next.hash), good.change(|world| world.hash(next.number)));
     assert_ne!(Some(next.hash), forked.change(|world| world.hash(next.number)));
+}
+
+#[tokio::test]
+async fn only_what_the_node_that_hands_out_a_block_calls_final_is_handed_out() {
+    let (ahead, behind) = (Sim::start(world(&[])).await.unwrap(), Sim::start(world(&[])).await.unwrap());
+    ahead.advance(5);
+    // Behind, and its newest blocks are of a fork that will be given up.
+    behind.advance(1);
+    behind.change(|world| world.reorg(2));
+    let chain = chain(&[&ahead, &behind]);
+    let mut blocks = chain.finalized_blocks(Some(BLOCK - 1));
+    assert_eq!(blocks.next().await.unwrap().number, BLOCK - 1);
+    ahead.fail(Faults { refuse: true, ..Faults::default() });
+    ahead.cut();
+    let pending = tokio::time::timeout(Duration::from_secs(3), blocks.next()).await;
+    assert!(pending.is_err(), "{pending:?}");
+    assert!(behind.connections() > 0);
+    ahead.fail(Faults::default());
+    behind.fail(Faults { refuse: true, ..Faults::default() });
+    behind.cut();
+    let next = tokio::time::timeout(Duration::from_secs(20), blocks.next()).await.unwrap().unwrap();
+    assert_eq!((next.number, Some(next.hash)), (BLOCK, ahead.change(|world| world.hash(BLOCK))));
+}
+
+#[tokio::test]
+async fn blocks_that_are_made_but_not_final_are_waited_for() {
+    let sim = Sim::start(world(&[])).await.unwrap();
+    let mut blocks = chain(&[&sim]).finalized_blocks(None);
+    assert_eq!(blocks.next().await.unwrap().number, BLOCK - 2);
+    sim.change(|world| world.finality_lag = 4);
+    sim.advance(2);
+    assert!(tokio::time::timeout(Duration::from_millis(500), blocks.next()).await.is_err());
+    sim.advance(1);
+    assert_eq!(blocks.next().await.unwrap().number, BLOCK - 1);
+}
+
+#[tokio::test]
+async fn a_node_that_claims_what_cannot_be_final_is_left() {
+    let (liar, good) = (Sim::start(world(&[])).await.unwrap(), Sim::start(world(&[])).await.unwrap());
+    liar.fail(Faults { claims_final: Some(u64::MAX), ..Faults::default() });
+    let mut blocks = chain(&[&liar, &good]).finalized_blocks(None);
+    assert_eq!(blocks.next().await.unwrap().number, BLOCK - 2);
+    good.advance(3);
+    for number in BLOCK - 1..=BLOCK + 1 {
+        let next = tokio::time::timeout(Duration::from_secs(20), blocks.next()).await.unwrap().unwrap();
+        assert_eq!((next.number, Some(next.hash)), (number, good.change(|world| world.hash(number))));
+    }
+}
+
+#[tokio::test]
+async fn connections_that_end_at_once_are_not_made_anew_without_a_pause() {
+    let sim = Sim::start(world(&[])).await.unwrap();
+    let mut blocks = chain(&[&sim]).finalized_blocks(None);
+    blocks.next().await.unwrap();
+    let cuts = async {
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            sim.cut();
+        }
+    };
+    tokio::select! {
+        () = cuts => {}
+        end = blocks.next() => panic!("{end:?}"),
+    }
+    assert!((2..8).contains(&sim.connections()), "{}", sim.connections());
+}
+
+#[tokio::test]
+async fn a_busy_node_is_not_connected_anew_for_every_request() {
+    let sim = Sim::start(world(&[])).await.unwrap();
+    let chain = chain(&[&sim]);
+    chain.finalized().await.unwrap();
+    sim.fail(Faults { overloaded: true, ..Faults::default() });
+    for _ in 0..20 {
+        assert!(chain.finalized().await.unwrap_err().is_passing());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(sim.connections(), 1);
+    assert!(sim.requests().len() < 15, "it is let alone for longer and longer: {}", sim.requests().len());
+    sim.fail(Faults::default());
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    chain.finalized().await.unwrap();
+    assert_eq!(sim.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_busy_node_is_not_taken_for_an_old_runtime() {
+    let sim = Sim::start(world(&["metagraph"])).await.unwrap();
+    let chain = chain(&[&sim]);
+    let busy = Err((-32009, "Server is busy".to_owned()));
+    sim.fail(Faults { instead: [("state_call", busy)].into(), ..Faults::default() });
+    assert!(chain.at_finalized().await.unwrap_err().is_passing());
+    assert!(!sim.requests().contains(&"state_getMetadata".to_owned()));
+    sim.fail(Faults::default());
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(chain.at_finalized().await.unwrap().neurons_lite(1).await.unwrap().len(), 1024);
+}
+
+#[tokio::test]
+async fn what_one_node_does_not_know_another_or_the_archive_may() {
+    let (behind, ahead, archive) = (
+        Sim::start(world(&["metagraph"])).await.unwrap(),
+        Sim::start(world(&["metagraph"])).await.unwrap(),
+        Sim::start(world(&["metagraph"])).await.unwrap(),
+    );
+    ahead.advance(10);
+    let chain = chain(&[&behind, &ahead]);
+    let at = chain.at_number(BLOCK + 5).await.unwrap();
+    assert_eq!(at.neurons_lite(1).await.unwrap().len(), 1024);
+    assert!(matches!(chain.at_number(BLOCK + 11).await, Err(ReadError::NoSuchBlock(_))));
+    // Both still are used: neither did anything wrong.
+    assert_eq!(chain.at_number(BLOCK + 5).await.unwrap().block(), at.block());
+    let unknown = Err((4003, "Client error: UnknownBlock: Header was not found in the database".to_owned()));
+    let nothing = Ok(serde_json::Value::Null);
+    behind.fail(Faults {
+        instead: [("state_getRuntimeVersion", unknown.clone()), ("chain_getHeader", nothing)].into(),
+        ..Faults::default()
+    });
+    let mut config = config(&[&behind]);
+    let error = Chain::new(config.clone()).at_number(BLOCK).await.unwrap_err();
+    assert!(matches!(&error, ReadError::Rpc(RpcError::UnknownBlock { .. })) && error.is_passing(), "{error}");
+    config.archive = vec![archive.url().parse().unwrap()];
+    let chain = Chain::new(config);
+    assert_eq!(chain.at_number(BLOCK).await.unwrap().runtime().spec_version(), 343);
+    assert_eq!(chain.finalized().await.unwrap().number, BLOCK - 2);
+    // The archive's own failure does not advise to set an archive.
+    archive.change(|world| world.keeps = Some(1));
+    let error = chain.at_number(BLOCK - 100).await.unwrap_err().to_string();
+    assert!(error.contains("the archive keeps nothing of that block either"), "{error}");
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_asked_of_another_node() {
+    let (bad, good) = (Sim::start(world(&["metagraph"])).await.unwrap(), Sim::start(world(&["metagraph"])).await.unwrap());
+    bad.fail(Faults { truncate: 1, ..Faults::default() });
+    let chain = chain(&[&bad, &good]);
+    assert_eq!(chain.at_finalized().await.unwrap().neurons_lite(1).await.unwrap().len(), 1024);
+    assert_eq!(chain.endpoint().await, Some(good.url()));
+}
+
+#[tokio::test]
+async fn a_map_is_read_whole_or_not_at_all() {
+    let sim = Sim::start(world(&["get_all_subnets_netuid"])).await.unwrap();
+    let chain = chain(&[&sim]);
+    let at = chain.at_finalized().await.unwrap();
+    sim.fail(Faults { page: Some(30), ..Faults::default() });
+    assert_eq!(at.subnets().await.unwrap().len(), 100);
+    let key = |netuid: u16| format!("0x{}", hex::encode(runtime().storage_key("SubtensorModule", "NetworksAdded", (netuid,)).unwrap()));
+    let hash = format!("0x{}", hex::encode(at.block().hash));
+    let other = format!("0x{}", "07".repeat(32));
+    for answer in [
+        serde_json::json!([{"block": hash, "changes": [[key(5), "0x01"]]}]),
+        serde_json::json!([{"block": other, "changes": [[key(0), "0x01"]]}]),
+        serde_json::json!([{"block": hash, "changes": [[key(0), "0x01"], [key(0), "0x01"]]}]),
+    ] {
+        sim.fail(Faults { page: Some(1), instead: [("state_queryStorageAt", Ok(answer))].into(), ..Faults::default() });
+        let error = at.subnets().await.unwrap_err();
+        assert!(matches!(error, ReadError::Malformed { method: "state_queryStorageAt", .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn endpoints_of_two_chains_are_not_mixed_where_no_chain_was_named() {
+    let (first, other) = (Sim::start(world(&[])).await.unwrap(), Sim::start(world(&[])).await.unwrap());
+    other.change(|world| world.set_genesis([9; 32]));
+    let chain = chain(&[&first, &other]);
+    chain.finalized().await.unwrap();
+    first.fail(Faults { refuse: true, ..Faults::default() });
+    first.cut();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let error = chain.finalized().await.unwrap_err().to_string();
+    assert!(error.contains("another chain"), "{error}");
 }
 
 #[tokio::test]

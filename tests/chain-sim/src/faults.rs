@@ -1,6 +1,9 @@
 //! How a node can fail.
 
+use std::collections::HashMap;
 use std::time::Duration;
+
+use serde_json::Value;
 
 /// What goes wrong from now on. The default is nothing.
 #[derive(Debug, Clone, Default)]
@@ -21,4 +24,10 @@ pub struct Faults {
     pub truncate: usize,
     /// Requests are refused as too many.
     pub overloaded: bool,
+    /// Methods that are answered with this instead: a result, or an error's code and words.
+    pub instead: HashMap<&'static str, Result<Value, (i64, String)>>,
+    /// Fewer keys at once than were asked for.
+    pub page: Option<usize>,
+    /// Notifications name this number as the newest final one.
+    pub claims_final: Option<u64>,
 }

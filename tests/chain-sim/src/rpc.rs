@@ -38,6 +38,9 @@ pub(crate) fn answer(world: &mut World, faults: &Faults, method: &str, params: &
     if faults.overloaded {
         return Err((-32005, "Too many requests".to_owned()));
     }
+    if let Some(answer) = faults.instead.get(method) {
+        return answer.clone();
+    }
     let state_at = |world: &mut World, index: usize| {
         let number = match &params[index] {
             Value::Null => world.best,
@@ -98,7 +101,8 @@ pub(crate) fn answer(world: &mut World, faults: &Faults, method: &str, params: &
             let prefix = bytes(&params[0]).ok_or_else(|| wrong("a prefix"))?;
             let start = bytes(&params[2]).unwrap_or_default();
             let count = params[1].as_u64().filter(|count| *count <= 1000).ok_or((-32602, "Count exceeds maximum value".to_owned()))?;
-            let keys = world.keys(number, &prefix, &start, usize::try_from(count).unwrap_or(1000));
+            let count = usize::try_from(count).unwrap_or(1000).min(faults.page.unwrap_or(1000));
+            let keys = world.keys(number, &prefix, &start, count);
             Ok(keys.into_iter().map(shown).collect())
         }
         "state_queryStorageAt" => {

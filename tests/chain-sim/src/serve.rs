@@ -196,7 +196,7 @@ async fn notify(socket: &mut WebSocketStream<TcpStream>, shared: &Shared, subscr
         let mut world = lock(&shared.world);
         let number = world.finalized();
         let parent = world.hash(number.saturating_sub(1)).unwrap_or_default();
-        header(number, parent)
+        header(lock(&shared.faults).claims_final.unwrap_or(number), parent)
     };
     for id in subscriptions {
         let params = json!({"subscription": format!("sub-{id}"), "result": header});

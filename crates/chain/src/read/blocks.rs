@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::rpc::Subscription;
+use super::rpc::{Connection, RpcError, Subscription};
 use super::{Chain, ReadError};
 
 /// Blocks come every 12 s, and are finalized a few blocks later. After this much silence the endpoint is asked, and left if it has nothing.
@@ -49,29 +49,44 @@ pub(super) mod hash_text {
 /// Every finalized block from some number on: in order, none twice, none left out, whatever happens to the connection.
 ///
 /// Notifications are hints that there may be more: nodes leave out numbers when several blocks become final at once, and a connection
-/// may break between two. So the blocks are fetched by number, and each must name its predecessor as its parent.
+/// may break between two. So the blocks are fetched by number, and each must name its predecessor as its parent. What is final is
+/// believed of one connection at a time, and only of blocks that come over that same connection: what one node calls final, another may
+/// not have heard of, and have another block in its place.
 #[derive(Debug)]
 pub struct FinalizedBlocks {
     chain: Chain,
-    subscription: Option<Subscription>,
+    feed: Option<Feed>,
     /// The block that was handed out last.
     last: Option<Block>,
     /// The number to hand out next; `None` until the newest finalized block is known.
     next: Option<u64>,
+    /// Failures since the last block.
+    failures: u32,
+    /// No attempt before.
+    pause_until: Option<Instant>,
+}
+
+/// One connection, and what its node calls final.
+#[derive(Debug)]
+struct Feed {
+    connection: Connection,
+    subscription: Subscription,
     /// The newest finalized number that was heard of.
-    finalized: Option<u64>,
+    finalized: u64,
+    /// When a newer one was heard of.
+    heard: Instant,
 }
 
 impl FinalizedBlocks {
     pub(super) fn new(chain: Chain, from: Option<u64>) -> Self {
-        Self { chain, subscription: None, last: None, next: from, finalized: None }
+        Self { chain, feed: None, last: None, next: from, failures: 0, pause_until: None }
     }
 
     /// Goes on after a block that was handled before, perhaps by a program of before; a block of another fork is noticed.
     #[must_use]
     pub fn after(mut self, block: Block) -> Self {
         self.last = Some(block);
-        self.next = Some(block.number + 1);
+        self.next = Some(block.number.saturating_add(1));
         self
     }
 
@@ -83,19 +98,28 @@ impl FinalizedBlocks {
     ///
     /// What kept several attempts from succeeding. Calling again goes on at the same block.
     pub async fn next(&mut self) -> Result<Block, ReadError> {
-        let mut attempt = 0;
         loop {
+            if let Some(until) = self.pause_until {
+                sleep_until(until).await;
+                self.pause_until = None;
+            }
             match self.step().await {
-                Ok(Some(block)) => return Ok(block),
-                Ok(None) => attempt = 0,
+                Ok(Some(block)) => {
+                    self.failures = 0;
+                    return Ok(block);
+                }
+                Ok(None) => {}
                 Err(error) => {
-                    attempt += 1;
-                    self.subscription = None;
-                    if attempt >= ATTEMPTS {
+                    self.failures += 1;
+                    self.pause_until = Some(Instant::now() + WAITS.0.saturating_mul(1 << self.failures.min(16)).min(WAITS.1));
+                    if let Some(feed) = self.feed.take() {
+                        self.chain.blame(&feed.connection, &error).await;
+                    }
+                    if self.failures >= ATTEMPTS {
+                        self.failures = 0;
                         return Err(error);
                     }
-                    tracing::debug!(%error, attempt, "reading finalized blocks");
-                    sleep(WAITS.0.saturating_mul(1 << attempt).min(WAITS.1)).await;
+                    tracing::debug!(%error, failures = self.failures, "reading finalized blocks");
                 }
             }
         }
@@ -103,61 +127,59 @@ impl FinalizedBlocks {
 
     /// A block, or news that there may be one.
     async fn step(&mut self) -> Result<Option<Block>, ReadError> {
-        match (self.next, self.finalized) {
-            (Some(next), Some(finalized)) if next <= finalized => self.fetch(next).await.map(Some),
-            (next, _) => {
-                let finalized = self.wait().await?;
-                self.finalized = self.finalized.max(Some(finalized));
-                self.next = Some(next.unwrap_or(finalized));
-                Ok(None)
-            }
-        }
-    }
-
-    async fn fetch(&mut self, number: u64) -> Result<Block, ReadError> {
-        let block = self.chain.block(number).await;
-        if let Err(ReadError::NoSuchBlock(_)) = &block {
-            // Final, and yet unknown here: this endpoint is behind the one that told us.
-            self.chain.distrust("it is behind other endpoints").await;
-        }
-        let block = block?;
-        if let Some(last) = self.last.filter(|last| last.number + 1 == number) {
-            let parent = self.chain.header(block.hash).await?.parent;
-            if parent != last.hash {
-                self.chain.distrust("it is on another fork").await;
-                return Err(ReadError::Malformed {
-                    method: "chain_getHeader",
-                    why: format!("block {number} does not follow the one before it"),
-                });
-            }
-        }
-        self.last = Some(block);
-        self.next = Some(number + 1);
-        Ok(block)
-    }
-
-    /// Number of a finalized block, when there is a newer one.
-    async fn wait(&mut self) -> Result<u64, ReadError> {
-        if self.subscription.is_none() {
-            self.subscription = Some(self.chain.subscribe_finalized().await?);
+        let Some(feed) = &mut self.feed else {
+            let (connection, subscription) = self.chain.subscribe_finalized().await?;
             // The first notification may be long in coming.
-            return Ok(self.chain.finalized().await?.number);
+            let finalized = Chain::finalized_of(&connection).await?.number;
+            self.next.get_or_insert(finalized);
+            self.feed = Some(Feed { connection, subscription, finalized, heard: Instant::now() });
+            return Ok(None);
+        };
+        let next = *self.next.get_or_insert(feed.finalized);
+        if next > feed.finalized {
+            if !feed.wait().await? {
+                let feed = self.feed.take();
+                if let Some(feed) = feed {
+                    self.chain.distrust_of(&feed.connection, "it finalizes nothing").await;
+                }
+            }
+            return Ok(None);
         }
-        let Some(subscription) = &mut self.subscription else { return Ok(self.finalized.unwrap_or_default()) };
-        match timeout(SILENCE, subscription.next()).await {
-            Ok(Some(header)) => super::chain::header("chain_finalizedHead", &header).map(|header| header.number),
+        let (block, parent) = self.chain.finalized_block(&feed.connection, next).await?;
+        if let Some(last) = self.last.filter(|last| last.number.checked_add(1) == Some(next))
+            && parent != last.hash
+        {
+            let why = format!("block {next} does not follow the one before it");
+            return Err(ReadError::Malformed { method: "chain_getHeader", why });
+        }
+        let after = next.checked_add(1).ok_or_else(|| ReadError::Malformed { method: "chain_getHeader", why: "no block has this number".to_owned() })?;
+        self.last = Some(block);
+        self.next = Some(after);
+        Ok(Some(block))
+    }
+}
+
+impl Feed {
+    /// Waits for a newer finalized block; whether there was one, or at least not too long a silence.
+    async fn wait(&mut self) -> Result<bool, ReadError> {
+        let number = match timeout_at(self.heard + SILENCE, self.subscription.next()).await {
+            Ok(Some(header)) => super::chain::header("chain_finalizedHead", &header)?.number,
             Ok(None) => {
-                self.subscription = None;
-                Ok(self.finalized.unwrap_or_default())
+                let endpoint = self.connection.endpoint().to_owned();
+                return Err(RpcError::Broken { endpoint, why: "the subscription ended".to_owned() }.into());
             }
             Err(_) => {
-                let number = self.chain.finalized().await?.number;
-                if Some(number) <= self.finalized {
-                    self.chain.distrust("it finalizes nothing").await;
-                    self.subscription = None;
+                let number = Chain::finalized_of(&self.connection).await?.number;
+                if number <= self.finalized {
+                    return Ok(false);
                 }
-                Ok(number)
+                number
             }
+        };
+        if number > self.finalized {
+            self.finalized = number;
+            self.heard = Instant::now();
         }
+        Ok(true)
     }
 }

@@ -14,13 +14,15 @@ pub use config::{ChainConfig, Network, NetworkError};
 pub(super) use wire::header;
 
 use super::blocks::{Block, FinalizedBlocks, Header};
-use super::rpc::{Pool, RpcError, Subscription};
+use super::rpc::{Connection, Pool, RpcError, Subscription};
+use super::scale::ScaleError;
 use super::{ReadError, Runtime};
 
 /// Runtime versions whose metadata is kept. A reader of history meets one after the other.
 const RUNTIMES: usize = 4;
 
-/// Newest metadata versions first that say what runtime calls answer. 14 does not, and is what is left for the oldest runtimes.
+/// Metadata versions that say what runtime calls answer: first the one that nearly all runtimes have. 14 does not say it, and is what is
+/// left for the oldest runtimes.
 const METADATA_VERSIONS: [u32; 2] = [15, 16];
 
 #[derive(Debug)]
@@ -37,8 +39,9 @@ pub struct Chain(Arc<Inner>);
 impl Chain {
     /// Connects when it is first asked. `wss` needs a process-wide rustls provider, which the program installs.
     pub fn new(config: ChainConfig) -> Self {
-        let archive = (!config.archive.is_empty()).then(|| Pool::new(config.archive, config.genesis, config.options.clone()));
-        Self(Arc::new(Inner { nodes: Pool::new(config.endpoints, config.genesis, config.options), archive, runtimes: Mutex::default() }))
+        let nodes = Pool::new(config.endpoints, config.genesis, config.options);
+        let archive = (!config.archive.is_empty()).then(|| nodes.beside(config.archive));
+        Self(Arc::new(Inner { nodes, archive, runtimes: Mutex::default() }))
     }
 
     /// The newest block that cannot be undone.
@@ -47,7 +50,7 @@ impl Chain {
     ///
     /// [`ReadError::Rpc`], [`ReadError::Malformed`].
     pub async fn finalized(&self) -> Result<Block, ReadError> {
-        let hash = wire::hash("chain_getFinalizedHead", &self.call("chain_getFinalizedHead", json!([])).await?)?;
+        let hash = self.read("chain_getFinalizedHead", json!([]), wire::hash).await?;
         Ok(Block { number: self.header(hash).await?.number, hash })
     }
 
@@ -57,20 +60,20 @@ impl Chain {
     ///
     /// As [`Chain::finalized`].
     pub async fn best(&self) -> Result<Block, ReadError> {
-        let hash = wire::hash("chain_getHead", &self.call("chain_getHead", json!([])).await?)?;
+        let hash = self.read("chain_getHead", json!([]), wire::hash).await?;
         Ok(Block { number: self.header(hash).await?.number, hash })
     }
 
-    /// The block with a number, as far as the node in use knows; not necessarily finalized.
+    /// The block with a number, by the first of the nodes and the archive that knows one; not necessarily finalized.
     ///
     /// # Errors
     ///
     /// [`ReadError::NoSuchBlock`], [`ReadError::Rpc`], [`ReadError::Malformed`].
     pub async fn block(&self, number: u64) -> Result<Block, ReadError> {
-        match self.call("chain_getBlockHash", json!([number])).await? {
-            Value::Null => Err(ReadError::NoSuchBlock(number.to_string())),
-            hash => Ok(Block { number, hash: wire::hash("chain_getBlockHash", &hash)? }),
-        }
+        const METHOD: &str = "chain_getBlockHash";
+        let optional = |method, value: &Value| if value.is_null() { Ok(None) } else { wire::hash(method, value).map(Some) };
+        let hash = self.read_something(METHOD, json!([number]), optional).await?;
+        hash.map(|hash| Block { number, hash }).ok_or_else(|| ReadError::NoSuchBlock(number.to_string()))
     }
 
     /// The hash of the first block, which tells chains apart.
@@ -131,17 +134,75 @@ impl Chain {
     }
 
     pub(super) async fn header(&self, hash: [u8; 32]) -> Result<Header, ReadError> {
-        match self.call_at("chain_getHeader", json!([wire::hex(hash)])).await? {
+        let optional = |method, value: &Value| if value.is_null() { Ok(None) } else { wire::header(method, value).map(Some) };
+        let header = self.read_something("chain_getHeader", json!([wire::hex(hash)]), optional).await?;
+        header.ok_or_else(|| ReadError::NoSuchBlock(wire::hex(hash)))
+    }
+
+    /// The connection in use, and its subscription to finalized blocks.
+    pub(super) async fn subscribe_finalized(&self) -> Result<(Connection, Subscription), ReadError> {
+        let (connection, _) = self.0.nodes.connection().await?;
+        let subscription = connection.subscribe("chain_subscribeFinalizedHeads", json!([])).await;
+        if let Err(error) = &subscription {
+            self.0.nodes.leave(&connection, error).await;
+        }
+        Ok((connection, subscription?))
+    }
+
+    /// The newest block that the node of a connection calls final.
+    pub(super) async fn finalized_of(connection: &Connection) -> Result<Block, ReadError> {
+        const METHOD: &str = "chain_getFinalizedHead";
+        let hash = wire::hash(METHOD, &connection.call(METHOD, json!([])).await?)?;
+        Ok(Block { number: Self::header_of(connection, hash).await?.number, hash })
+    }
+
+    async fn header_of(connection: &Connection, hash: [u8; 32]) -> Result<Header, ReadError> {
+        match connection.call("chain_getHeader", json!([wire::hex(hash)])).await? {
             Value::Null => Err(ReadError::NoSuchBlock(wire::hex(hash))),
             header => wire::header("chain_getHeader", &header),
         }
     }
 
-    pub(super) async fn subscribe_finalized(&self) -> Result<Subscription, ReadError> {
-        Ok(self.0.nodes.subscribe("chain_subscribeFinalizedHeads", json!([])).await?)
+    async fn block_of(connection: &Connection, number: u64) -> Result<(Block, [u8; 32]), ReadError> {
+        const METHOD: &str = "chain_getBlockHash";
+        let hash = match connection.call(METHOD, json!([number])).await? {
+            Value::Null => return Err(ReadError::NoSuchBlock(number.to_string())),
+            hash => wire::hash(METHOD, &hash)?,
+        };
+        let header = Self::header_of(connection, hash).await?;
+        if header.number != number {
+            return Err(wire::malformed("chain_getHeader", "the number that was asked for"));
+        }
+        Ok((Block { number, hash }, header.parent))
     }
 
-    pub(super) async fn distrust(&self, why: &str) {
+    /// A block that the node of a connection calls final, and its parent's hash. A node may know no more of its oldest blocks; then the
+    /// archive tells, if it calls a block of this number final, too.
+    pub(super) async fn finalized_block(&self, connection: &Connection, number: u64) -> Result<(Block, [u8; 32]), ReadError> {
+        match (Self::block_of(connection, number).await, &self.0.archive) {
+            (Err(unknown @ ReadError::NoSuchBlock(_)), Some(archive)) => {
+                let (archive, _) = archive.connection().await?;
+                if Self::finalized_of(&archive).await?.number < number { Err(unknown) } else { Self::block_of(&archive, number).await }
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Leaves the endpoint of a connection, if that still is the one in use, after what went wrong over it.
+    pub(super) async fn blame(&self, connection: &Connection, error: &ReadError) {
+        match error {
+            ReadError::Rpc(error) => self.0.nodes.leave(connection, error).await,
+            other => self.0.nodes.distrust_of(connection, &other.to_string()).await,
+        }
+    }
+
+    pub(super) async fn distrust_of(&self, connection: &Connection, why: &str) {
+        self.0.nodes.distrust_of(connection, why).await;
+    }
+
+    /// Moves on to the next endpoint: the one in use answers, but wrongly.
+    #[allow(dead_code, reason = "for readers that judge what they read by their own lights")]
+    pub(crate) async fn distrust(&self, why: &str) {
         self.0.nodes.distrust(why).await;
     }
 
@@ -149,28 +210,98 @@ impl Chain {
         Ok(self.0.nodes.call(method, params).await?)
     }
 
-    /// A call whose parameters name a block: from the archive where the nodes no longer keep it.
+    /// A call whose parameters name a block: from the archive where the nodes no longer keep it, or never heard of it.
+    #[allow(dead_code, reason = "for what is asked once and is not a value of the state")]
     pub(super) async fn call_at(&self, method: &'static str, params: Value) -> Result<Value, ReadError> {
-        match (self.0.nodes.call(method, params.clone()).await, &self.0.archive) {
-            (Err(RpcError::Discarded { message, .. }), Some(archive)) => {
+        self.read(method, params, |_, value| Ok(value.clone())).await
+    }
+
+    /// Asks, and reads what came back. From the archive where the nodes no longer keep the block. What makes no sense is asked once more
+    /// of another endpoint, if there is one, and the endpoint that gave it is left.
+    pub(super) async fn read<T>(
+        &self,
+        method: &'static str,
+        params: Value,
+        read: impl Fn(&'static str, &Value) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let (pool, answer, connection) = self.ask(method, &params, false).await?;
+        let result = read(method, &answer);
+        let Err(error) = &result else { return result };
+        if !error.is_senseless() {
+            return result;
+        }
+        pool.distrust_of(&connection, &error.to_string()).await;
+        if pool.count().await < 2 {
+            return result;
+        }
+        let Ok((_, answer, _)) = self.ask(method, &params, false).await else { return result };
+        read(method, &answer)
+    }
+
+    /// As [`Chain::read`], where `null` means that the node does not know what others may.
+    async fn read_something<T>(
+        &self,
+        method: &'static str,
+        params: Value,
+        read: impl Fn(&'static str, &Value) -> Result<Option<T>, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
+        let (_, answer, connection) = self.ask(method, &params, true).await?;
+        let result = read(method, &answer);
+        if let Err(error) = &result {
+            self.blame(&connection, error).await;
+        }
+        result
+    }
+
+    /// Who answered, what, and over which connection.
+    async fn ask(&self, method: &'static str, params: &Value, something: bool) -> Result<(&Pool, Value, Connection), ReadError> {
+        let nodes = &self.0.nodes;
+        let result = nodes.ask(method, params.clone(), something).await;
+        let Some(archive) = &self.0.archive else {
+            return Ok(result.map(|(value, connection)| (nodes, value, connection))?);
+        };
+        match result {
+            Err(RpcError::Discarded { message, .. } | RpcError::UnknownBlock { message, .. }) => {
                 tracing::debug!(method, message, "asking the archive");
-                Ok(archive.call(method, params).await?)
             }
-            (result, _) => Ok(result?),
+            Ok((Value::Null, _)) if something => tracing::debug!(method, "asking the archive"),
+            other => return Ok(other.map(|(value, connection)| (nodes, value, connection))?),
+        }
+        match archive.ask(method, params.clone(), something).await {
+            Ok((value, connection)) => Ok((archive, value, connection)),
+            // "Set an archive endpoint" is no advice here.
+            Err(RpcError::Discarded { endpoint, message }) => {
+                Err(RpcError::Refused { endpoint, method, code: 0, message: format!("the archive keeps nothing of that block either: {message}") }.into())
+            }
+            Err(other) => Err(other.into()),
         }
     }
 
     /// The runtime whose code stands in a block's state: the one that answers calls at that block.
     pub(super) async fn runtime(&self, hash: [u8; 32]) -> Result<Arc<Runtime>, ReadError> {
-        let version = self.call_at("state_getRuntimeVersion", json!([wire::hex(hash)])).await?;
-        let spec_version = version.get("specVersion").and_then(Value::as_u64).and_then(|version| u32::try_from(version).ok());
-        let spec_version = spec_version.ok_or_else(|| wire::malformed("state_getRuntimeVersion", "a `specVersion`"))?;
+        let spec_version = |method, answer: &Value| {
+            let version = answer.get("specVersion").and_then(Value::as_u64).and_then(|version| u32::try_from(version).ok());
+            version.ok_or_else(|| wire::malformed(method, "a `specVersion`"))
+        };
+        let spec_version = self.read("state_getRuntimeVersion", json!([wire::hex(hash)]), spec_version).await?;
         if let Some(known) = self.known_runtimes().get(&spec_version) {
             return Ok(Arc::clone(known));
         }
-        let metadata = self.metadata(hash).await?;
-        let runtime = Runtime::new(spec_version, &metadata).map_err(|source| ReadError::Scale { source, spec_version })?;
-        let runtime = Arc::new(runtime);
+        let (metadata, from) = self.metadata(hash).await?;
+        // Some ten milliseconds for the real chain's, and up to seconds for what a node could make up.
+        let read = tokio::task::spawn_blocking(move || {
+            let runtime = Runtime::new(spec_version, &metadata)?;
+            runtime.check_version()?;
+            Ok(runtime)
+        });
+        let read = read.await.unwrap_or_else(|error| Err(ScaleError::Metadata(error.to_string())));
+        let runtime = match read.map_err(|source| ReadError::Scale { source, spec_version }) {
+            Ok(runtime) => Arc::new(runtime),
+            Err(error) => {
+                self.blame(&from, &error).await;
+                return Err(error);
+            }
+        };
         let mut known = self.known_runtimes();
         while known.len() >= RUNTIMES {
             known.pop_first();
@@ -188,20 +319,26 @@ impl Chain {
         self.0.runtimes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn metadata(&self, hash: [u8; 32]) -> Result<Vec<u8>, ReadError> {
+    /// Metadata and the connection that it came over.
+    async fn metadata(&self, hash: [u8; 32]) -> Result<(Vec<u8>, Connection), ReadError> {
         for version in METADATA_VERSIONS {
             let params = json!(["Metadata_metadata_at_version", wire::hex(version.to_le_bytes()), wire::hex(hash)]);
-            match self.call_at("state_call", params).await {
-                Ok(answer) => {
-                    if let Some(metadata) = wire::optional_bytes("state_call", &answer)? {
-                        return Ok(metadata);
+            match self.ask("state_call", &params, false).await {
+                Ok((_, answer, from)) => match wire::optional_bytes("state_call", &answer) {
+                    Ok(Some(metadata)) => return Ok((metadata, from)),
+                    Ok(None) => {}
+                    Err(error) => {
+                        self.blame(&from, &error).await;
+                        return Err(error);
                     }
-                }
-                // Runtimes of before the call was made.
-                Err(ReadError::Rpc(RpcError::Refused { .. })) => break,
+                },
+                // Runtimes of before the call was made: "Exported method Metadata_metadata_at_version is not found". Any other refusal
+                // says nothing about the runtime.
+                Err(ReadError::Rpc(RpcError::Refused { message, .. })) if message.contains("is not found") => break,
                 Err(other) => return Err(other),
             }
         }
-        wire::bytes("state_getMetadata", &self.call_at("state_getMetadata", json!([wire::hex(hash)])).await?)
+        let (_, answer, from) = self.ask("state_getMetadata", &json!([wire::hex(hash)]), false).await?;
+        Ok((wire::bytes("state_getMetadata", &answer)?, from))
     }
 }

@@ -30,7 +30,7 @@ pub enum ReadError {
     #[error("no endpoint knows block {0}; it is not made yet, or it was on a fork that was given up")]
     NoSuchBlock(String),
     /// A subnet that is not there at this block.
-    #[error("there is no subnet {0} at this block; `chutes-miner subnets` lists them")]
+    #[error("there is no subnet {0} at this block; `chutes-miner chain subnets` lists them")]
     NoSuchSubnet(u16),
     /// A file of ours that cannot be read or written.
     #[error("{path}: {why}")]
@@ -49,6 +49,15 @@ impl ReadError {
             Self::Rpc(error) => error.is_passing(),
             Self::Malformed { .. } => true,
             Self::Scale { .. } | Self::NoSuchBlock(_) | Self::NoSuchSubnet(_) | Self::File { .. } => false,
+        }
+    }
+
+    /// Whether an endpoint answered what cannot be right, or what its own metadata does not describe. Another one may do better.
+    pub(super) fn is_senseless(&self) -> bool {
+        match self {
+            Self::Malformed { .. } => true,
+            Self::Scale { source, .. } => matches!(source, ScaleError::Mismatch { .. } | ScaleError::LeftOver { .. } | ScaleError::Metadata(_)),
+            Self::Rpc(_) | Self::NoSuchBlock(_) | Self::NoSuchSubnet(_) | Self::File { .. } => false,
         }
     }
 

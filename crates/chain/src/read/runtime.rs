@@ -11,7 +11,7 @@ use subxt_metadata::Metadata;
 use super::events::{self, Event};
 use super::legacy::{self, Legacy};
 use super::metadata;
-use super::scale::{FromScale, ScaleError, Shapes, decode};
+use super::scale::{FromScale, ScaleError, Shapes, Value, decode};
 
 /// The description of one runtime version, and the decoding by it.
 pub struct Runtime {
@@ -36,6 +36,21 @@ impl Runtime {
         let metadata = metadata::read(metadata)?;
         let shapes = Shapes::new(metadata.types());
         Ok(Self { spec_version, metadata, shapes })
+    }
+
+    /// Compares the version with the one that the metadata names, in the constant `System.Version`.
+    ///
+    /// # Errors
+    ///
+    /// [`ScaleError::Metadata`] where they differ; as [`Runtime::constant`].
+    pub(super) fn check_version(&self) -> Result<(), ScaleError> {
+        let version: Value = self.constant("System", "Version")?;
+        let named = version.field("spec_version").and_then(Value::as_u64);
+        if named == Some(u64::from(self.spec_version)) {
+            return Ok(());
+        }
+        let named = named.map_or_else(|| "none".to_owned(), |version| version.to_string());
+        Err(ScaleError::Metadata(format!("it is not of the version that the node named, but of {named}")))
     }
 
     /// The number that grows with every change of the runtime.

@@ -200,9 +200,11 @@ impl At {
         // A block that changes the runtime is still run by the old one, which is that of its parent's state.
         let parent = self.chain.header(self.block.hash).await?.parent;
         let runtime = if self.block.number == 0 { Arc::clone(&self.runtime) } else { self.chain.runtime(parent).await? };
-        let key = runtime.storage_key("System", "Events", ()).map_err(|source| self.misfit(source))?;
-        let bytes = self.storage_bytes(&key).await?.unwrap_or_else(|| vec![0]);
-        runtime.events(&bytes).map_err(|source| ReadError::Scale { source, spec_version: runtime.spec_version() })
+        let misfit = |source| self.misfit_of(&runtime, source);
+        let key = runtime.storage_key("System", "Events", ()).map_err(misfit)?;
+        let params = json!([wire::hex(&key), wire::hex(self.block.hash)]);
+        let events = |method, answer: &Json| runtime.events(&wire::value(method, answer)?.unwrap_or_else(|| vec![0])).map_err(misfit);
+        self.chain.read("state_getStorageAt", params, events).await
     }
 
     /// A storage item: its value, else its default, else `None`.
@@ -212,8 +214,12 @@ impl At {
     /// [`ReadError::Rpc`], [`ReadError::Malformed`], [`ReadError::Scale`].
     pub async fn storage<T: FromScale>(&self, pallet: &str, item: &str, keys: impl IntoEncodableValues) -> Result<Option<T>, ReadError> {
         let key = self.runtime.storage_key(pallet, item, keys).map_err(|source| self.misfit(source))?;
-        let bytes = self.storage_bytes(&key).await?;
-        self.runtime.storage_value(pallet, item, bytes.as_deref()).map_err(|source| self.misfit(source))
+        let params = json!([wire::hex(&key), wire::hex(self.block.hash)]);
+        let value = |method, answer: &Json| {
+            let bytes = wire::value(method, answer)?;
+            self.runtime.storage_value(pallet, item, bytes.as_deref()).map_err(|source| self.misfit(source))
+        };
+        self.chain.read("state_getStorageAt", params, value).await
     }
 
     /// All entries of a map below `keys`, by the last part of their keys.
@@ -227,12 +233,17 @@ impl At {
         V: FromScale,
     {
         let prefix = self.runtime.storage_key(pallet, item, keys).map_err(|source| self.misfit(source))?;
-        let mut entries = BTreeMap::new();
+        let (mut entries, mut keys) = (BTreeMap::new(), 0);
         let mut start = prefix.clone();
+        // Until a page is empty: a node may give out fewer keys at once than were asked for.
         loop {
             let page = self.keys_after(&prefix, &start).await?;
             let Some(last) = page.last() else { return Ok(entries) };
             start.clone_from(last);
+            keys += page.len();
+            if keys > MAX_KEYS {
+                return Err(wire::malformed("state_getKeysPaged", "an end of the keys"));
+            }
             for (key, value) in self.values(&page).await? {
                 let Some(value) = value else { continue };
                 let decoded = self.runtime.last_key(pallet, item, &key).and_then(|key| {
@@ -242,12 +253,6 @@ impl At {
                 if let (key, Some(value)) = decoded.map_err(|source| self.misfit(source))? {
                     entries.insert(key, value);
                 }
-            }
-            if entries.len() > MAX_KEYS {
-                return Err(wire::malformed("state_getKeysPaged", "an end of the keys"));
-            }
-            if page.len() < PAGE {
-                return Ok(entries);
             }
         }
     }
@@ -260,47 +265,43 @@ impl At {
     pub async fn call<T: FromScale>(&self, api: &str, method: &str, arguments: impl IntoEncodableValues) -> Result<T, ReadError> {
         let arguments = self.runtime.call_arguments(api, method, arguments).map_err(|source| self.misfit(source))?;
         let params = json!([format!("{api}_{method}"), wire::hex(arguments), wire::hex(self.block.hash)]);
-        let answer = wire::bytes("state_call", &self.chain.call_at("state_call", params).await?)?;
-        self.runtime.call_answer(api, method, &answer).map_err(|source| self.misfit(source))
-    }
-
-    async fn storage_bytes(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        let params = json!([wire::hex(key), wire::hex(self.block.hash)]);
-        match self.chain.call_at("state_getStorageAt", params).await? {
-            Json::Null => Ok(None),
-            value => wire::bytes("state_getStorageAt", &value).map(Some),
-        }
+        let decoded = |rpc, answer: &Json| {
+            let answer = wire::bytes(rpc, answer)?;
+            self.runtime.call_answer(api, method, &answer).map_err(|source| self.misfit(source))
+        };
+        self.chain.read("state_call", params, decoded).await
     }
 
     /// A page of keys, each greater than the one before it, all below the prefix.
     async fn keys_after(&self, prefix: &[u8], start: &[u8]) -> Result<Vec<Vec<u8>>, ReadError> {
-        const METHOD: &str = "state_getKeysPaged";
         let params = json!([wire::hex(prefix), PAGE, wire::hex(start), wire::hex(self.block.hash)]);
-        let answer = self.chain.call_at(METHOD, params).await?;
-        let texts = answer.as_array().ok_or_else(|| wire::malformed(METHOD, "a list of keys"))?;
-        let keys = texts.iter().map(|text| wire::bytes(METHOD, text)).collect::<Result<Vec<_>, _>>()?;
-        let in_order = keys.iter().map(Vec::as_slice).try_fold(start, |last, key| (key > last && key.starts_with(prefix)).then_some(key));
-        if in_order.is_some() && keys.len() <= PAGE { Ok(keys) } else { Err(wire::malformed(METHOD, "a page of keys in order")) }
+        let keys = |method, answer: &Json| {
+            let texts = answer.as_array().ok_or_else(|| wire::malformed(method, "a list of keys"))?;
+            let keys = texts.iter().map(|text| wire::bytes(method, text)).collect::<Result<Vec<_>, _>>()?;
+            let in_order = keys.iter().map(Vec::as_slice).try_fold(start, |last, key| (key > last && key.starts_with(prefix)).then_some(key));
+            if in_order.is_some() && keys.len() <= PAGE { Ok(keys) } else { Err(wire::malformed(method, "a page of keys in order")) }
+        };
+        self.chain.read("state_getKeysPaged", params, keys).await
     }
 
+    /// The values of keys, at this block and no other. A value that is not there would look like a subnet or a neuron that is not.
     async fn values(&self, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>, ReadError> {
-        const METHOD: &str = "state_queryStorageAt";
         let asked: Vec<String> = keys.iter().map(wire::hex).collect();
-        let answer = self.chain.call_at(METHOD, json!([asked, wire::hex(self.block.hash)])).await?;
-        let changes = answer.get(0).and_then(|set| set.get("changes")).and_then(Json::as_array);
-        let changes = changes.ok_or_else(|| wire::malformed(METHOD, "a set of changes"))?;
-        // A value that is not there would look like a subnet or a neuron that is not.
-        if changes.len() != keys.len() {
-            return Err(wire::malformed(METHOD, "a value for every key"));
-        }
-        let entry = |change: &Json| {
-            let key = wire::bytes(METHOD, change.get(0).unwrap_or(&Json::Null))?;
-            match change.get(1) {
-                None | Some(Json::Null) => Ok((key, None)),
-                Some(value) => Ok((key, Some(wire::bytes(METHOD, value)?))),
+        let values = |method, answer: &Json| {
+            let set = answer.get(0).ok_or_else(|| wire::malformed(method, "a set of changes"))?;
+            if wire::hash(method, set.get("block").unwrap_or(&Json::Null))? != self.block.hash {
+                return Err(wire::malformed(method, "values at the block that was asked for"));
             }
+            let changes = set.get("changes").and_then(Json::as_array).ok_or_else(|| wire::malformed(method, "a set of changes"))?;
+            let mut values = BTreeMap::new();
+            for change in changes {
+                let key = wire::bytes(method, change.get(0).unwrap_or(&Json::Null))?;
+                values.insert(key, wire::value(method, change.get(1).unwrap_or(&Json::Null))?);
+            }
+            let all = values.len() == keys.len() && changes.len() == keys.len() && keys.iter().all(|key| values.contains_key(key));
+            if all { Ok(values.into_iter().collect()) } else { Err(wire::malformed(method, "a value for every key")) }
         };
-        changes.iter().map(entry).collect()
+        self.chain.read("state_queryStorageAt", json!([asked, wire::hex(self.block.hash)]), values).await
     }
 
     async fn subnet_storage<T: FromScale>(&self, netuid: u16, item: &str) -> Result<T, ReadError> {
@@ -322,8 +323,13 @@ impl At {
     }
 
     fn misfit(&self, source: ScaleError) -> ReadError {
-        let spec_version = self.runtime.spec_version();
-        if matches!(source, ScaleError::Mismatch { .. } | ScaleError::LeftOver { .. }) {
+        self.misfit_of(&self.runtime, source)
+    }
+
+    /// A description that did not fit may be a wrong one: it is not kept. What a runtime simply does not have is no sign of that.
+    fn misfit_of(&self, runtime: &Runtime, source: ScaleError) -> ReadError {
+        let spec_version = runtime.spec_version();
+        if !matches!(source, ScaleError::Unknown(_)) {
             self.chain.forget(spec_version);
         }
         ReadError::Scale { source, spec_version }

@@ -20,6 +20,11 @@ pub(super) fn bytes(method: &'static str, value: &Value) -> Result<Vec<u8>, Read
     text.and_then(|text| hex::decode(text).ok()).ok_or_else(|| malformed(method, "bytes as 0x and hexadecimal digits"))
 }
 
+/// A value of the state, `null` where there is none.
+pub(super) fn value(method: &'static str, value: &Value) -> Result<Option<Vec<u8>>, ReadError> {
+    if value.is_null() { Ok(None) } else { bytes(method, value).map(Some) }
+}
+
 /// `Option<Vec<u8>>` in SCALE, as metadata is handed out.
 pub(super) fn optional_bytes(method: &'static str, value: &Value) -> Result<Option<Vec<u8>>, ReadError> {
     Option::<Vec<u8>>::decode(&mut bytes(method, value)?.as_slice()).map_err(|_| malformed(method, "metadata or nothing"))

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -20,6 +22,9 @@ use super::error::{RpcError, shown};
 const QUEUE: usize = 64;
 /// Notifications that wait for their reader. A reader that falls behind further loses the subscription, and resumes.
 const NOTIFICATIONS: usize = 64;
+
+/// Largest notification that is kept: a header has a few hundred bytes.
+const MAX_NOTIFICATION: usize = 64 << 10;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 type Reply = oneshot::Sender<Result<Value, RpcError>>;
@@ -58,10 +63,13 @@ struct Command {
 
 /// A connection to one node. Clones share it; it closes when the last is gone.
 #[derive(Debug, Clone)]
-pub(super) struct Connection {
+pub(in crate::read) struct Connection {
     commands: mpsc::Sender<Command>,
     endpoint: Arc<str>,
     options: Arc<RpcOptions>,
+    opened: Instant,
+    /// Whether it was of use so far.
+    answered: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -87,7 +95,25 @@ impl Connection {
             next_id: 1,
         };
         tokio::spawn(driver.run(socket, queue));
-        Ok(Self { commands, endpoint, options })
+        Ok(Self { commands, endpoint, options, opened: Instant::now(), answered: Arc::default() })
+    }
+
+    /// Host and port of the node.
+    pub(in crate::read) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// Whether any request was answered with a result.
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn forget_answers(&self) {
+        self.answered.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -98,11 +124,11 @@ impl Connection {
         self.commands.same_channel(&other.commands)
     }
 
-    pub(super) async fn call(&self, method: &'static str, params: Value) -> Result<Value, RpcError> {
+    pub(in crate::read) async fn call(&self, method: &'static str, params: Value) -> Result<Value, RpcError> {
         self.ask(method, params, Purpose::Call).await
     }
 
-    pub(super) async fn subscribe(&self, method: &'static str, params: Value) -> Result<Subscription, RpcError> {
+    pub(in crate::read) async fn subscribe(&self, method: &'static str, params: Value) -> Result<Subscription, RpcError> {
         let (sender, notifications) = mpsc::channel(NOTIFICATIONS);
         self.ask(method, params, |reply| Purpose::Subscribe(reply, sender)).await?;
         Ok(Subscription { notifications, endpoint: Arc::clone(&self.endpoint) })
@@ -117,7 +143,12 @@ impl Connection {
             answer.await.map_err(|_| broken())?
         };
         let after = self.options.request_timeout;
-        timeout(after, exchange).await.unwrap_or_else(|_| Err(RpcError::Timeout { endpoint: self.endpoint.to_string(), method, after }))
+        let late = || Err(RpcError::Timeout { endpoint: self.endpoint.to_string(), method, after });
+        let result = timeout(after, exchange).await.unwrap_or_else(|_| late());
+        if result.is_ok() {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+        result
     }
 }
 
@@ -204,7 +235,7 @@ impl Driver {
     fn receive(&mut self, text: &str) -> Option<Command> {
         // What is not JSON, or answers nothing we asked, is ignored; the request's timeout tells.
         let mut message: Value = serde_json::from_str(text).ok()?;
-        let Some(id) = message.get("id").and_then(Value::as_u64) else { return self.notified(&mut message) };
+        let Some(id) = message.get("id").and_then(Value::as_u64) else { return self.notified(&mut message, text.len()) };
         let (method, purpose) = self.waiting.remove(&id)?;
         let result = match message.get("error") {
             Some(error) => {
@@ -230,15 +261,15 @@ impl Driver {
         None
     }
 
-    fn notified(&mut self, message: &mut Value) -> Option<Command> {
+    fn notified(&mut self, message: &mut Value, bytes: usize) -> Option<Command> {
         let params = message.get_mut("params")?;
         let name = params.get("subscription")?.clone();
         let sender = self.subscriptions.get(&name.to_string())?;
         let result = params.get_mut("result").map_or(Value::Null, Value::take);
-        if sender.try_send(result).is_ok() {
+        if bytes <= MAX_NOTIFICATION && sender.try_send(result).is_ok() {
             return None;
         }
-        // Gone or too slow. Only finalized heads are subscribed, so one way to unsubscribe does.
+        // Gone, too slow, or flooded. Only finalized heads are subscribed, so one way to unsubscribe does.
         self.subscriptions.remove(&name.to_string());
         Some(Command { method: "chain_unsubscribeFinalizedHeads", params: json!([name]), purpose: Purpose::Nothing })
     }

@@ -48,9 +48,17 @@ pub enum RpcError {
         /// The node's words.
         message: String,
     },
-    /// The node keeps no state of a block this old, or does not know the block.
+    /// The node keeps no state of a block this old.
     #[error("{endpoint} keeps nothing of that block ({message}); set an archive endpoint for blocks older than about an hour")]
     Discarded {
+        /// Host and port.
+        endpoint: String,
+        /// The node's words.
+        message: String,
+    },
+    /// The node does not know the block: it is behind others, or the block was on a fork that was given up, or is too old for it.
+    #[error("{endpoint} does not know that block ({message}); it may be behind other nodes, or the block was given up")]
+    UnknownBlock {
         /// Host and port.
         endpoint: String,
         /// The node's words.
@@ -75,10 +83,15 @@ impl RpcError {
     /// Whether another endpoint, or the same one later, may do better.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Connect { .. } | Self::Broken { .. } | Self::Timeout { .. } => true,
-            Self::Refused { code, message, .. } => is_overload(*code, message),
+            Self::Unreachable(_) | Self::Connect { .. } | Self::Broken { .. } | Self::Timeout { .. } | Self::UnknownBlock { .. } => true,
+            Self::Refused { .. } => self.is_overload(),
             Self::Discarded { .. } | Self::WrongChain { .. } | Self::NoTlsProvider => false,
         }
+    }
+
+    /// Whether the node has too much to do.
+    pub(super) fn is_overload(&self) -> bool {
+        matches!(self, Self::Refused { code, message, .. } if is_overload(*code, message))
     }
 
     /// A word for metrics and logs.
@@ -90,6 +103,7 @@ impl RpcError {
             Self::Timeout { .. } => "timeout",
             Self::Refused { .. } => "refused",
             Self::Discarded { .. } => "discarded",
+            Self::UnknownBlock { .. } => "unknown_block",
             Self::WrongChain { .. } => "wrong_chain",
             Self::NoTlsProvider => "no_tls_provider",
         }
@@ -100,8 +114,11 @@ impl RpcError {
         let endpoint = endpoint.to_owned();
         // As worded by Substrate: code 4003 is any error of the state backend.
         let lower = message.to_lowercase();
-        if ["state already discarded", "unknown block", "unknownblock", "header was not found"].iter().any(|sign| lower.contains(sign)) {
+        // "Api called for an unknown Block: State already discarded" is about a block that is known.
+        if lower.contains("state already discarded") {
             Self::Discarded { endpoint, message }
+        } else if ["unknown block", "unknownblock", "header was not found"].iter().any(|sign| lower.contains(sign)) {
+            Self::UnknownBlock { endpoint, message }
         } else {
             Self::Refused { endpoint, method, code, message }
         }
@@ -138,6 +155,8 @@ mod tests {
             of("Client error: Api called for an unknown Block: State already discarded for 0x6c"),
             RpcError::Discarded { .. }
         ));
+        let behind = of("Client error: UnknownBlock: Header was not found in the database: 0x6c");
+        assert!(matches!(behind, RpcError::UnknownBlock { .. }) && behind.is_passing());
         assert!(matches!(of("Client error: Exported method X is not found"), RpcError::Refused { .. }));
     }
 }

@@ -7,6 +7,7 @@ mod connection;
 mod error;
 mod pool;
 
+pub(in crate::read) use connection::Connection;
 pub use connection::Subscription;
 pub use error::RpcError;
 pub use pool::Pool;

@@ -1,20 +1,24 @@
 //! Several endpoints as one.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::RpcOptions;
 use super::connection::{Connection, Subscription};
 use super::error::{RpcError, shown};
 
+/// A connection that the node ends sooner than this counts as a failure.
+const YOUNG: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 struct Endpoint {
     url: Url,
+    /// How often it failed since its last answer.
     failures: u32,
     /// Not tried before.
     rest_until: Option<Instant>,
@@ -33,40 +37,93 @@ struct State {
 #[derive(Debug)]
 pub struct Pool {
     options: Arc<RpcOptions>,
-    genesis: Option<String>,
+    /// Configured, or that of the first endpoint that was connected: pools of the same chain share it.
+    genesis: Arc<OnceLock<String>>,
     // Held while connecting: callers wait for one connect instead of making one each.
     state: Mutex<State>,
 }
 
 impl Pool {
-    /// A pool that connects when it is first asked. With a `genesis` hash, endpoints of other chains are not used.
+    /// A pool that connects when it is first asked. With a `genesis` hash, endpoints of other chains are not used; without one, none but
+    /// those of the chain that was connected first.
     pub fn new(urls: Vec<Url>, genesis: Option<[u8; 32]>, options: RpcOptions) -> Self {
         let endpoints = urls.into_iter().map(|url| Endpoint { url, failures: 0, rest_until: None, why: String::new() }).collect();
+        let pinned = OnceLock::new();
+        if let Some(hash) = genesis {
+            let _ = pinned.set(format!("0x{}", hex::encode(hash)));
+        }
         Self {
             options: Arc::new(options),
-            genesis: genesis.map(|hash| format!("0x{}", hex::encode(hash))),
+            genesis: Arc::new(pinned),
             state: Mutex::new(State { endpoints, preferred: 0, connection: None }),
         }
+    }
+
+    /// Other endpoints of the same chain, whichever of both is connected first.
+    #[must_use]
+    pub(in crate::read) fn beside(&self, urls: Vec<Url>) -> Self {
+        let mut pool = Self::new(urls, None, (*self.options).clone());
+        pool.genesis = Arc::clone(&self.genesis);
+        pool
     }
 
     /// Asks. When an endpoint fails, the others are asked in turn, and the only one once more over a new connection.
     ///
     /// # Errors
     ///
-    /// The last endpoint's error; [`RpcError::Unreachable`] when none can be connected.
+    /// The last endpoint's error; [`RpcError::Unreachable`] when none can be connected; [`RpcError::Timeout`] when all of that takes
+    /// longer than two connects and an answer may.
     pub async fn call(&self, method: &'static str, params: Value) -> Result<Value, RpcError> {
-        let mut attempt = 0;
+        self.ask(method, params, false).await.map(|(value, _)| value)
+    }
+
+    /// As [`Pool::call`], with the connection that answered. With `something`, `null` is only an answer when no endpoint has a better one.
+    pub(in crate::read) async fn ask(
+        &self,
+        method: &'static str,
+        params: Value,
+        something: bool,
+    ) -> Result<(Value, Connection), RpcError> {
+        let after = self.options.connect_timeout.saturating_mul(2).saturating_add(self.options.request_timeout);
+        let late = || Err(RpcError::Timeout { endpoint: "the chain's endpoints".to_owned(), method, after });
+        timeout(after, self.attempts(method, params, something)).await.unwrap_or_else(|_| late())
+    }
+
+    async fn attempts(&self, method: &'static str, params: Value, something: bool) -> Result<(Value, Connection), RpcError> {
+        let (mut attempt, mut nothing) = (0, None);
         loop {
             attempt += 1;
-            let (connection, count) = self.connection().await?;
+            let (connection, count) = match (self.connection().await, nothing.take()) {
+                (Ok(found), before) => {
+                    nothing = before;
+                    found
+                }
+                // Those that can be reached have been asked.
+                (Err(_), Some(answer)) => return answer,
+                (Err(error), None) => return Err(error),
+            };
             match connection.call(method, params.clone()).await {
-                Err(error) if error.is_passing() => {
-                    self.leave(&connection, &error).await;
-                    if attempt > count {
-                        return Err(error);
+                Ok(Value::Null) if something && attempt < count => {
+                    self.pass(&connection).await;
+                    nothing = Some(Ok((Value::Null, connection)));
+                }
+                Err(error @ RpcError::UnknownBlock { .. }) if attempt < count => {
+                    self.pass(&connection).await;
+                    nothing = Some(Err(error));
+                }
+                Err(error) if error.is_overload() => {
+                    self.spare(&connection, &error).await;
+                    if attempt >= count {
+                        return nothing.unwrap_or(Err(error));
                     }
                 }
-                other => return other,
+                Err(error) if error.is_passing() && !matches!(error, RpcError::UnknownBlock { .. }) => {
+                    self.leave(&connection, &error).await;
+                    if attempt > count {
+                        return nothing.unwrap_or(Err(error));
+                    }
+                }
+                other => return other.map(|value| (value, connection)),
             }
         }
     }
@@ -87,11 +144,26 @@ impl Pool {
         result
     }
 
+    /// How many endpoints there are.
+    pub(in crate::read) async fn count(&self) -> usize {
+        self.state.lock().await.endpoints.len()
+    }
+
     /// Moves on to the next endpoint: the one in use answers, but wrongly.
     pub async fn distrust(&self, why: &str) {
         let mut state = self.state.lock().await;
         state.connection = None;
-        self.rest(&mut state, why.to_owned());
+        self.rest(&mut state, why.to_owned(), true);
+    }
+
+    /// As [`Pool::distrust`], but only if that connection still is the one in use.
+    pub(in crate::read) async fn distrust_of(&self, wrong: &Connection, why: &str) {
+        let mut state = self.state.lock().await;
+        if state.connection.as_ref().is_some_and(|current| current.same_as(wrong)) {
+            tracing::debug!(why, endpoint = wrong.endpoint(), "leaving an endpoint of the chain that answers wrongly");
+            state.connection = None;
+            self.rest(&mut state, why.to_owned(), wrong.has_answered());
+        }
     }
 
     /// Host and port of the endpoint in use; `None` while there is none.
@@ -102,78 +174,129 @@ impl Pool {
     }
 
     /// The open connection or a new one, and how many endpoints there are.
-    async fn connection(&self) -> Result<(Connection, usize), RpcError> {
+    pub(in crate::read) async fn connection(&self) -> Result<(Connection, usize), RpcError> {
         let mut state = self.state.lock().await;
         let count = state.endpoints.len();
-        if let Some(connection) = state.connection.clone().filter(Connection::is_open) {
-            return Ok((connection, count));
+        let resting = |endpoint: &Endpoint| endpoint.rest_until.is_some_and(|until| until > Instant::now());
+        if let Some(connection) = state.connection.clone() {
+            let spared = state.endpoints.get(state.preferred).is_some_and(resting);
+            match (connection.is_open(), spared) {
+                (true, false) => return Ok((connection, count)),
+                // The only endpoint, which asked for fewer requests: its connection is kept meanwhile.
+                (true, true) => return Err(Self::unreachable(&state)),
+                (false, _) => {
+                    state.connection = None;
+                    if connection.age() < YOUNG {
+                        self.rest(&mut state, format!("{}: the connection ended at once", connection.endpoint()), connection.has_answered());
+                    }
+                }
+            }
         }
         for _ in 0..count {
-            let now = Instant::now();
             let preferred = state.preferred;
             let Some(endpoint) = state.endpoints.get(preferred) else { break };
-            if endpoint.rest_until.is_some_and(|until| until > now) {
+            if resting(endpoint) {
                 state.preferred = (preferred + 1) % count;
                 continue;
             }
             match self.open(&endpoint.url.clone()).await {
                 Ok(connection) => {
-                    if let Some(endpoint) = state.endpoints.get_mut(preferred) {
-                        endpoint.rest_until = None;
-                    }
                     state.connection = Some(connection.clone());
                     return Ok((connection, count));
                 }
                 Err(error @ RpcError::NoTlsProvider) => return Err(error),
                 Err(error) => {
                     tracing::debug!(%error, "an endpoint of the chain cannot be used");
-                    self.rest(&mut state, error.to_string());
+                    self.rest(&mut state, error.to_string(), false);
                 }
             }
         }
-        Err(RpcError::Unreachable(if count == 0 {
+        Err(Self::unreachable(&state))
+    }
+
+    fn unreachable(state: &State) -> RpcError {
+        RpcError::Unreachable(if state.endpoints.is_empty() {
             vec!["none is configured".to_owned()]
         } else {
             state.endpoints.iter().map(|endpoint| endpoint.why.clone()).collect()
-        }))
+        })
     }
 
+    /// A new connection to the right chain, in the time that a connect may take.
     async fn open(&self, url: &Url) -> Result<Connection, RpcError> {
-        let connection = Connection::open(url, Arc::clone(&self.options)).await?;
-        if let Some(wanted) = &self.genesis {
-            let found = connection.call("chain_getBlockHash", json!([0])).await?;
-            if found.as_str() != Some(wanted) {
-                let found = found.as_str().unwrap_or("unknown").chars().take(80).collect();
-                return Err(RpcError::WrongChain { endpoint: shown(url), found, wanted: wanted.clone() });
+        const METHOD: &str = "chain_getBlockHash";
+        let after = self.options.connect_timeout;
+        let opened = async {
+            let connection = Connection::open(url, Arc::clone(&self.options)).await?;
+            let found = connection.call(METHOD, json!([0])).await?;
+            // What is no hash shall not be what others are compared with.
+            let hash = found.as_str().filter(|text| text.len() == 66).unwrap_or("unknown").to_owned();
+            if hash == "unknown" || *self.genesis.get_or_init(|| hash.clone()) != hash {
+                let wanted = self.genesis.get().cloned().unwrap_or_else(|| "a hash".to_owned());
+                return Err(RpcError::WrongChain { endpoint: shown(url), found: hash, wanted });
             }
-        }
-        Ok(connection)
+            connection.forget_answers();
+            Ok(connection)
+        };
+        let late = || Err(RpcError::Timeout { endpoint: shown(url), method: METHOD, after });
+        timeout(after, opened).await.unwrap_or_else(|_| late())
     }
 
     /// After a failure on an open connection.
-    async fn leave(&self, failed: &Connection, error: &RpcError) {
+    pub(in crate::read) async fn leave(&self, failed: &Connection, error: &RpcError) {
         let mut state = self.state.lock().await;
         // Somebody else may have moved on already.
         if state.connection.as_ref().is_some_and(|current| current.same_as(failed)) {
             tracing::debug!(%error, "leaving an endpoint of the chain");
             state.connection = None;
-            self.rest(&mut state, error.to_string());
+            self.rest(&mut state, error.to_string(), failed.has_answered());
         }
     }
 
-    /// Lets the preferred endpoint rest, and prefers the next one. The only one rests just after its second failure in a row, because a
-    /// cut connection is no sign of a dead node.
-    fn rest(&self, state: &mut State, why: String) {
-        let (shortest, longest) = self.options.backoff;
+    /// After an answer that the endpoint has too much to do: others are asked; the only one keeps its connection, and its peace.
+    async fn spare(&self, busy: &Connection, error: &RpcError) {
+        let mut state = self.state.lock().await;
+        if state.connection.as_ref().is_some_and(|current| current.same_as(busy)) {
+            let alone = state.endpoints.len() == 1;
+            if !alone {
+                state.connection = None;
+            }
+            let before = state.preferred;
+            self.rest(&mut state, error.to_string(), busy.has_answered());
+            busy.forget_answers();
+            let wait = self.step(1);
+            if let Some(endpoint) = state.endpoints.get_mut(before).filter(|_| alone) {
+                endpoint.rest_until = endpoint.rest_until.max(Some(Instant::now() + wait));
+            }
+        }
+    }
+
+    /// Goes on to the next endpoint, without anything against this one: it only does not know what the next one may know.
+    async fn pass(&self, connection: &Connection) {
+        let mut state = self.state.lock().await;
+        if state.connection.as_ref().is_some_and(|current| current.same_as(connection)) {
+            state.connection = None;
+            state.preferred = (state.preferred + 1) % state.endpoints.len().max(1);
+        }
+    }
+
+    /// Lets the preferred endpoint rest, and prefers the next one. The only one rests just after its second failure without an answer
+    /// in between, because a cut connection is no sign of a dead node.
+    fn rest(&self, state: &mut State, why: String, answered: bool) {
         let count = state.endpoints.len();
         if let Some(endpoint) = state.endpoints.get_mut(state.preferred) {
-            let connected_before = endpoint.rest_until.is_none();
-            endpoint.failures = if connected_before { 0 } else { endpoint.failures.saturating_add(1) };
-            let step = shortest.saturating_mul(1 << endpoint.failures.min(16)).min(longest);
-            let wait = if connected_before && count == 1 { Duration::ZERO } else { step.mul_f64(0.5 + rand::random::<f64>() / 2.0) };
+            let before = if answered { 0 } else { endpoint.failures };
+            endpoint.failures = before.saturating_add(1);
+            let wait = if before == 0 && count == 1 { Duration::ZERO } else { self.step(before) };
             endpoint.rest_until = Some(Instant::now() + wait);
             endpoint.why = why;
             state.preferred = (state.preferred + 1) % count.max(1);
         }
+    }
+
+    /// The wait after so many failures, with chance in it, so that clients do not come back all at once.
+    fn step(&self, failures: u32) -> Duration {
+        let (shortest, longest) = self.options.backoff;
+        shortest.saturating_mul(1 << failures.min(16)).min(longest).mul_f64(0.5 + rand::random::<f64>() / 2.0)
     }
 }
