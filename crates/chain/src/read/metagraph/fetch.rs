@@ -1,6 +1,7 @@
 //! Reading a metagraph.
 
 use super::{Metagraph, Uid};
+use crate::read::rpc::RpcError;
 use crate::read::{At, Chain, Neuron, ReadError, SelectiveMetagraph};
 
 impl Metagraph {
@@ -23,8 +24,14 @@ impl Metagraph {
     ///
     /// # Errors
     ///
-    /// As [`Metagraph::fetch`]; it then is as before.
+    /// As [`Metagraph::fetch`], and [`RpcError::WrongChain`] for a metagraph of another chain; it then is as before.
     pub async fn sync(&mut self, chain: &Chain) -> Result<bool, ReadError> {
+        let genesis = chain.genesis().await?;
+        if genesis != self.genesis {
+            let hash = |hash: [u8; 32]| format!("0x{}", hex::encode(hash));
+            let endpoint = chain.endpoint().await.unwrap_or_else(|| "the chain".to_owned());
+            return Err(RpcError::WrongChain { endpoint, found: hash(genesis), wanted: hash(self.genesis) }.into());
+        }
         let head = chain.finalized().await?;
         if head.number <= self.block.number {
             return Ok(false);

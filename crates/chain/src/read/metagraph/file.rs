@@ -11,7 +11,8 @@
 //! | `network` | name of the network, as in the folder |
 //! | `metagraph` | [`Metagraph`]: hashes as `0x…`, keys as SS58 addresses, amounts as whole rao or 10^-9 alpha, scores of 65,535, fixed-point numbers as `bits/2^n` |
 //!
-//! `metagraph` names the block's hash, the genesis hash and the runtime version, so that files of different chains cannot be mixed up.
+//! `metagraph` names the block's hash, the genesis hash and the runtime version. A file whose network, subnet or block is not that of its
+//! place is refused, and a metagraph is not read anew from a chain with another genesis.
 //! A lite file has no `weights` and `bonds`. Files appear whole or not at all.
 
 use std::fs;
@@ -43,6 +44,7 @@ struct Version {
 
 #[derive(Deserialize)]
 struct Loaded {
+    network: String,
     metagraph: Metagraph,
 }
 
@@ -96,7 +98,17 @@ impl Store {
     ///
     /// [`ReadError::File`].
     pub fn at(&self, netuid: u16, block: u64) -> Result<Metagraph, ReadError> {
-        load(&self.subnet(netuid).join(format!("block-{block}.json")))
+        let path = self.subnet(netuid).join(format!("block-{block}.json"));
+        let (network, metagraph) = load(&path)?;
+        // A file that was copied to a place where it does not belong.
+        if (network.as_str(), metagraph.netuid, metagraph.block.number) != (self.network.as_str(), netuid, block) {
+            let (netuid, block) = (metagraph.netuid, metagraph.block.number);
+            return Err(failed(
+                &path,
+                &format_args!("it is of network {network}, subnet {netuid}, block {block}: not what its place says"),
+            ));
+        }
+        Ok(metagraph)
     }
 
     /// Blocks of a subnet of which there are files, in order. Other files are passed over.
@@ -121,12 +133,12 @@ impl Store {
     }
 }
 
-/// Reads one file, wherever it stands.
+/// Reads one file, wherever it stands: the name of its network, and the metagraph.
 ///
 /// # Errors
 ///
 /// [`ReadError::File`].
-pub(crate) fn load(path: &Path) -> Result<Metagraph, ReadError> {
+pub(crate) fn load(path: &Path) -> Result<(String, Metagraph), ReadError> {
     let mut text = String::new();
     let file = fs::File::open(path).map_err(|error| failed(path, &error))?;
     file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| failed(path, &error))?;
@@ -138,7 +150,7 @@ pub(crate) fn load(path: &Path) -> Result<Metagraph, ReadError> {
         return Err(failed(path, &format_args!("written by a newer release (format {}, known: {SCHEMA_VERSION})", version.schema_version)));
     }
     let loaded: Loaded = serde_json::from_str(&text).map_err(|error| failed(path, &error))?;
-    Ok(loaded.metagraph)
+    Ok((loaded.network, loaded.metagraph))
 }
 
 fn failed(path: &Path, why: &dyn std::fmt::Display) -> ReadError {
