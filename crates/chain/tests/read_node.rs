@@ -68,10 +68,23 @@ async fn a_metagraph_is_read_saved_and_loaded() {
     assert!(path.ends_with(format!("network-finney/netuid-1/block-{BLOCK}.json")), "{}", path.display());
     let mut older = metagraph.clone();
     older.block.number = 99;
-    store.save(&older).unwrap();
+    let older = store.save(&older).unwrap();
     std::fs::write(path.with_file_name("block-notes.json"), "x").unwrap();
     assert_eq!(store.blocks(1).unwrap(), [99, BLOCK]);
     assert!(store.latest(1).unwrap().unwrap() == metagraph);
+    // A file of another block, or of another network, at this place.
+    std::fs::copy(&path, &older).unwrap();
+    let error = store.at(1, 99).unwrap_err().to_string();
+    assert!(error.contains(&format!("block {BLOCK}")) && error.contains("block-99.json"), "{error}");
+    let elsewhere = Store::new(folder.path(), "test").save(&metagraph).unwrap();
+    std::fs::copy(&elsewhere, &path).unwrap();
+    let error = store.at(1, BLOCK).unwrap_err().to_string();
+    assert!(error.contains("network test"), "{error}");
+    // And a metagraph of another chain.
+    let mut foreign = metagraph.clone();
+    foreign.genesis = [9; 32];
+    let error = foreign.sync(&chain).await.unwrap_err().to_string();
+    assert!(error.contains("another chain"), "{error}");
 }
 
 #[tokio::test]
@@ -405,6 +418,19 @@ async fn a_busy_node_is_not_connected_anew_for_every_request() {
 }
 
 #[tokio::test]
+async fn a_node_that_only_connects_is_let_alone_for_longer_and_longer() {
+    let sim = Sim::start(world(&[])).await.unwrap();
+    let chain = chain(&[&sim]);
+    // The hash of the first block is told, and nothing else.
+    sim.fail(Faults { cut_after: Some(1), ..Faults::default() });
+    for _ in 0..30 {
+        assert!(chain.finalized().await.unwrap_err().is_passing());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!((2..15).contains(&sim.connections()), "{}", sim.connections());
+}
+
+#[tokio::test]
 async fn a_busy_node_is_not_taken_for_an_old_runtime() {
     let sim = Sim::start(world(&["metagraph"])).await.unwrap();
     let chain = chain(&[&sim]);
@@ -433,10 +459,8 @@ async fn what_one_node_does_not_know_another_or_the_archive_may() {
     assert_eq!(chain.at_number(BLOCK + 5).await.unwrap().block(), at.block());
     let unknown = Err((4003, "Client error: UnknownBlock: Header was not found in the database".to_owned()));
     let nothing = Ok(serde_json::Value::Null);
-    behind.fail(Faults {
-        instead: [("state_getRuntimeVersion", unknown.clone()), ("chain_getHeader", nothing)].into(),
-        ..Faults::default()
-    });
+    behind
+        .fail(Faults { instead: [("state_getRuntimeVersion", unknown.clone()), ("chain_getHeader", nothing)].into(), ..Faults::default() });
     let mut config = config(&[&behind]);
     let error = Chain::new(config.clone()).at_number(BLOCK).await.unwrap_err();
     assert!(matches!(&error, ReadError::Rpc(RpcError::UnknownBlock { .. })) && error.is_passing(), "{error}");
@@ -595,8 +619,18 @@ async fn a_full_metagraph_has_weights_and_bonds() {
 #[tokio::test]
 async fn every_recorded_scenario_is_served_and_read() {
     let recording = Recording::shipped().unwrap();
+    let runtime = runtime();
+    let mut items = std::collections::BTreeMap::new();
+    for pallet in runtime.metadata().pallets() {
+        for entry in pallet.storage().into_iter().flat_map(|storage| storage.entries()) {
+            let key = runtime.storage_key(pallet.name(), entry.name(), ()).unwrap();
+            items.insert(key, (pallet.name().to_owned(), entry.name().to_owned()));
+        }
+    }
+    let bytes = |value: &serde_json::Value| hex::decode(value.as_str().unwrap().trim_start_matches("0x")).unwrap();
     let scenarios: Vec<String> = recording.scenarios().map(str::to_owned).collect();
     assert_eq!(scenarios.len(), 36);
+    let (mut blocks, mut values) = (0, 0);
     for scenario in scenarios {
         let exchanges = recording.exchanges(&scenario).unwrap();
         let header = exchanges.iter().find(|(method, params, _)| method == "chain_getHeader" && params[0].is_string());
@@ -608,6 +642,24 @@ async fn every_recorded_scenario_is_served_and_read() {
         let chain = chain(&[&sim]);
         let at = chain.at_number(number).await.unwrap();
         assert_eq!(format!("0x{}", hex::encode(at.block().hash)), params[0].as_str().unwrap(), "{scenario}");
-        assert_eq!(chain.name().await.unwrap(), "Bittensor");
+        blocks += 1;
+        // What was recorded comes out at the other end, where it is of the whole chain or of one subnet.
+        for (method, params, response) in &exchanges {
+            if method != "state_getStorageAt" {
+                continue;
+            }
+            let key = bytes(&params[0]);
+            let (pallet, item) = &items[&key[..32]];
+            let recorded = Some(&response["result"]).filter(|value| !value.is_null()).map(&bytes);
+            let recorded: Option<Value> = runtime.storage_value(pallet, item, recorded.as_deref()).unwrap();
+            let read: Option<Value> = match key[32..] {
+                [] => at.storage(pallet, item, ()).await.unwrap(),
+                [low, high] => at.storage(pallet, item, (u16::from_le_bytes([low, high]),)).await.unwrap(),
+                _ => continue,
+            };
+            assert_eq!(read, recorded, "{scenario}: {pallet}.{item}");
+            values += 1;
+        }
     }
+    assert!(blocks >= 20 && values >= 15, "{blocks} blocks, {values} values");
 }

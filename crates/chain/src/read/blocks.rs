@@ -130,7 +130,13 @@ impl FinalizedBlocks {
         let Some(feed) = &mut self.feed else {
             let (connection, subscription) = self.chain.subscribe_finalized().await?;
             // The first notification may be long in coming.
-            let finalized = Chain::finalized_of(&connection).await?.number;
+            let finalized = match Chain::finalized_of(&connection).await {
+                Ok(block) => block.number,
+                Err(error) => {
+                    self.chain.blame(&connection, &error).await;
+                    return Err(error);
+                }
+            };
             self.next.get_or_insert(finalized);
             self.feed = Some(Feed { connection, subscription, finalized, heard: Instant::now() });
             return Ok(None);
@@ -152,7 +158,9 @@ impl FinalizedBlocks {
             let why = format!("block {next} does not follow the one before it");
             return Err(ReadError::Malformed { method: "chain_getHeader", why });
         }
-        let after = next.checked_add(1).ok_or_else(|| ReadError::Malformed { method: "chain_getHeader", why: "no block has this number".to_owned() })?;
+        let after = next
+            .checked_add(1)
+            .ok_or_else(|| ReadError::Malformed { method: "chain_getHeader", why: "no block has this number".to_owned() })?;
         self.last = Some(block);
         self.next = Some(after);
         Ok(Some(block))

@@ -270,9 +270,13 @@ impl Chain {
         match archive.ask(method, params.clone(), something).await {
             Ok((value, connection)) => Ok((archive, value, connection)),
             // "Set an archive endpoint" is no advice here.
-            Err(RpcError::Discarded { endpoint, message }) => {
-                Err(RpcError::Refused { endpoint, method, code: 0, message: format!("the archive keeps nothing of that block either: {message}") }.into())
+            Err(RpcError::Discarded { endpoint, message }) => Err(RpcError::Refused {
+                endpoint,
+                method,
+                code: 0,
+                message: format!("the archive keeps nothing of that block either: {message}"),
             }
+            .into()),
             Err(other) => Err(other.into()),
         }
     }

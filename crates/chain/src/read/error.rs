@@ -56,7 +56,9 @@ impl ReadError {
     pub(super) fn is_senseless(&self) -> bool {
         match self {
             Self::Malformed { .. } => true,
-            Self::Scale { source, .. } => matches!(source, ScaleError::Mismatch { .. } | ScaleError::LeftOver { .. } | ScaleError::Metadata(_)),
+            Self::Scale { source, .. } => {
+                matches!(source, ScaleError::Mismatch { .. } | ScaleError::LeftOver { .. } | ScaleError::Metadata(_))
+            }
             Self::Rpc(_) | Self::NoSuchBlock(_) | Self::NoSuchSubnet(_) | Self::File { .. } => false,
         }
     }

@@ -71,7 +71,7 @@ impl At {
     ///
     /// # Errors
     ///
-    /// Also [`ReadError::NoSuchSubnet`]; so for all that follow and take a subnet.
+    /// Also [`ReadError::NoSuchSubnet`]; so for all that follow and take a subnet, unless they say what they give for one that is not there.
     pub async fn subnet_info(&self, netuid: u16) -> Result<SubnetInfo, ReadError> {
         let method = self.newest(SUBNETS, &["get_subnet_info_v2", "get_subnet_info"]);
         self.call::<Option<_>>(SUBNETS, method, (netuid,)).await?.ok_or(ReadError::NoSuchSubnet(netuid))
@@ -104,12 +104,12 @@ impl At {
         self.call(NEURONS, "get_neurons_lite", (netuid,)).await
     }
 
-    /// All neurons of a subnet, with weights and bonds: several times the size.
+    /// All neurons of a subnet, with weights and bonds: several times the size. Empty for a subnet that is not there.
     pub async fn neurons(&self, netuid: u16) -> Result<Vec<Neuron>, ReadError> {
         self.call(NEURONS, "get_neurons", (netuid,)).await
     }
 
-    /// One neuron with weights and bonds; `None` when the UID is not in use.
+    /// One neuron with weights and bonds; `None` when the UID is not in use, or the subnet is not there.
     pub async fn neuron(&self, netuid: u16, uid: u16) -> Result<Option<Neuron>, ReadError> {
         self.call(NEURONS, "get_neuron", (netuid, uid)).await
     }
@@ -145,7 +145,7 @@ impl At {
         self.call("SubnetRegistrationRuntimeApi", "get_network_registration_cost", ()).await
     }
 
-    /// UID of a hotkey in a subnet.
+    /// UID of a hotkey in a subnet; `None` where it has none.
     pub async fn uid(&self, netuid: u16, hotkey: AccountId) -> Result<Option<u16>, ReadError> {
         self.storage(PALLET, "Uids", (netuid, hotkey.0)).await
     }
@@ -156,12 +156,12 @@ impl At {
         Ok(member.into_iter().filter(|(_, member)| *member).map(|(netuid, _)| netuid).collect())
     }
 
-    /// Hotkeys of a subnet by UID.
+    /// Hotkeys of a subnet by UID. Empty for a subnet that is not there.
     pub async fn hotkeys(&self, netuid: u16) -> Result<BTreeMap<u16, AccountId>, ReadError> {
         self.storage_map(PALLET, "Keys", (netuid,)).await
     }
 
-    /// Blocks at which the UIDs of a subnet were registered. They tell a replaced neuron from a swapped hotkey.
+    /// Blocks at which the UIDs of a subnet were registered; empty for a subnet that is not there. They tell a replaced neuron from a swapped hotkey.
     pub async fn registered_at(&self, netuid: u16) -> Result<BTreeMap<u16, u64>, ReadError> {
         self.storage_map(PALLET, "BlockAtRegistration", (netuid,)).await
     }
@@ -278,7 +278,8 @@ impl At {
         let keys = |method, answer: &Json| {
             let texts = answer.as_array().ok_or_else(|| wire::malformed(method, "a list of keys"))?;
             let keys = texts.iter().map(|text| wire::bytes(method, text)).collect::<Result<Vec<_>, _>>()?;
-            let in_order = keys.iter().map(Vec::as_slice).try_fold(start, |last, key| (key > last && key.starts_with(prefix)).then_some(key));
+            let in_order =
+                keys.iter().map(Vec::as_slice).try_fold(start, |last, key| (key > last && key.starts_with(prefix)).then_some(key));
             if in_order.is_some() && keys.len() <= PAGE { Ok(keys) } else { Err(wire::malformed(method, "a page of keys in order")) }
         };
         self.chain.read("state_getKeysPaged", params, keys).await

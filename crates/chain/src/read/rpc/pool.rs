@@ -78,12 +78,7 @@ impl Pool {
     }
 
     /// As [`Pool::call`], with the connection that answered. With `something`, `null` is only an answer when no endpoint has a better one.
-    pub(in crate::read) async fn ask(
-        &self,
-        method: &'static str,
-        params: Value,
-        something: bool,
-    ) -> Result<(Value, Connection), RpcError> {
+    pub(in crate::read) async fn ask(&self, method: &'static str, params: Value, something: bool) -> Result<(Value, Connection), RpcError> {
         let after = self.options.connect_timeout.saturating_mul(2).saturating_add(self.options.request_timeout);
         let late = || Err(RpcError::Timeout { endpoint: "the chain's endpoints".to_owned(), method, after });
         timeout(after, self.attempts(method, params, something)).await.unwrap_or_else(|_| late())
@@ -187,7 +182,11 @@ impl Pool {
                 (false, _) => {
                     state.connection = None;
                     if connection.age() < YOUNG {
-                        self.rest(&mut state, format!("{}: the connection ended at once", connection.endpoint()), connection.has_answered());
+                        self.rest(
+                            &mut state,
+                            format!("{}: the connection ended at once", connection.endpoint()),
+                            connection.has_answered(),
+                        );
                     }
                 }
             }

@@ -113,7 +113,10 @@ fn shape(types: &PortableRegistry, id: usize, visits: &[Visit]) -> Shape {
         // One of the variants is there.
         TypeDef::Variant(variant) => {
             let variants = variant.variants.iter();
-            variants.map(|variant| variant.fields.iter().fold(0u64, |sum, field| sum.saturating_add(of(field.ty.id as usize).empty))).max().unwrap_or(0)
+            variants
+                .map(|variant| variant.fields.iter().fold(0u64, |sum, field| sum.saturating_add(of(field.ty.id as usize).empty)))
+                .max()
+                .unwrap_or(0)
         }
         TypeDef::Sequence(_) => 0,
         TypeDef::Array(array) => empty.saturating_mul(u64::from(array.len)).saturating_add(u64::from(bytes == 0)),
