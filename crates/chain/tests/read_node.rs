@@ -617,6 +617,36 @@ async fn a_full_metagraph_has_weights_and_bonds() {
 }
 
 #[tokio::test]
+async fn a_metagraph_is_read_from_storage_where_there_is_no_call_for_it() {
+    // The metadata of runtime 343 without the names of the calls.
+    let mut metadata = unpack(METADATA_V15).unwrap();
+    for name in ["get_selective_metagraph", "get_selective_mechagraph"] {
+        let place = metadata.windows(name.len()).position(|window| window == name.as_bytes()).unwrap();
+        metadata[place..place + 3].copy_from_slice(b"not");
+    }
+    let mut world = World::new(BLOCK, 343, metadata);
+    Recording::shipped().unwrap().put("metagraph", &mut world).unwrap();
+    let runtime = runtime();
+    let mut set = |item: &str, value: Vec<u8>| {
+        world.set_storage(0, runtime.storage_key("SubtensorModule", item, (1u16,)).unwrap(), Some(value));
+    };
+    set("NetworksAdded", vec![1]);
+    set("Tempo", 99u16.to_le_bytes().to_vec());
+    set("Burn", 500_000u64.to_le_bytes().to_vec());
+    set("SubnetOwner", vec![7; 32]);
+    let key = runtime.storage_key("SubtensorModule", "BlockAtRegistration", (1u16, 395u16)).unwrap();
+    world.set_storage(0, key, Some(4_000_000u64.to_le_bytes().to_vec()));
+    let sim = Sim::start(world).await.unwrap();
+    let at = chain(&[&sim]).at_number(BLOCK).await.unwrap();
+    let metagraph = Metagraph::fetch(&at, 1, false).await.unwrap();
+    assert_eq!((metagraph.netuid, metagraph.neurons.len(), metagraph.tempo, metagraph.burn), (1, 1024, Some(99), Some(500_000)));
+    assert_eq!((metagraph.owner_coldkey, metagraph.owner_hotkey), (Some(AccountId([7; 32])), None));
+    let best = metagraph.uid(395).unwrap();
+    assert_eq!((best.incentive, best.registered_at), (65_535, Some(4_000_000)));
+    assert_eq!(metagraph.uid(394).unwrap().registered_at, None);
+}
+
+#[tokio::test]
 async fn every_recorded_scenario_is_served_and_read() {
     let recording = Recording::shipped().unwrap();
     let runtime = runtime();

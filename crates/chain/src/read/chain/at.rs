@@ -119,6 +119,11 @@ impl At {
         self.call::<Option<_>>(SUBNETS, "get_subnet_state", (netuid,)).await?.ok_or(ReadError::NoSuchSubnet(netuid))
     }
 
+    /// Whether the runtime has a call for [`At::selective_metagraph`]; those up to about version 219 have none.
+    pub fn has_selective_metagraph(&self) -> bool {
+        ["get_selective_mechagraph", "get_selective_metagraph"].iter().any(|method| self.runtime.has_call(SUBNETS, method))
+    }
+
     /// Everything about a subnet in lists with an item for each UID.
     pub async fn selective_metagraph(&self, netuid: u16) -> Result<SelectiveMetagraph, ReadError> {
         let members: Vec<u16> = (0..SelectiveMetagraph::FIELDS).collect();

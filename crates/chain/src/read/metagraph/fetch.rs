@@ -2,7 +2,8 @@
 
 use super::{Metagraph, Uid};
 use crate::read::rpc::RpcError;
-use crate::read::{At, Chain, Neuron, ReadError, SelectiveMetagraph};
+use crate::read::scale::FromScale;
+use crate::read::{AccountId, At, Chain, Neuron, ReadError, SelectiveMetagraph};
 
 impl Metagraph {
     /// Reads a subnet at a block. `full` reads weights and bonds too, several times the bytes.
@@ -13,11 +14,19 @@ impl Metagraph {
     pub async fn fetch(at: &At, netuid: u16, full: bool) -> Result<Self, ReadError> {
         // All at one block: the lists belong together.
         let neurons = if full { at.neurons(netuid).await? } else { at.neurons_lite(netuid).await? };
-        let whole = at.selective_metagraph(netuid).await?;
+        let (whole, registered) = if at.has_selective_metagraph() {
+            (at.selective_metagraph(netuid).await?, None)
+        } else {
+            (stored(at, netuid).await?, Some(at.registered_at(netuid).await?))
+        };
         let genesis = at.chain().genesis().await?;
         // A block without a clock says 1970.
         let time_ms = u64::try_from(at.time().await?.as_millisecond()).ok().filter(|ms| *ms > 0);
-        Ok(Self::assemble(at, genesis, time_ms, full, &neurons, whole))
+        let mut metagraph = Self::assemble(at, genesis, time_ms, full, &neurons, whole);
+        if let Some(registered) = registered {
+            metagraph.neurons.iter_mut().for_each(|uid| uid.registered_at = registered.get(&uid.uid).copied());
+        }
+        Ok(metagraph)
     }
 
     /// Reads it anew if there is a newer finalized block; whether there was one.
@@ -66,6 +75,33 @@ impl Metagraph {
             neurons: uids,
         }
     }
+}
+
+/// What runtimes without a call for the whole subnet keep of it in their storage. They told no names, and had no alpha at first.
+async fn stored(at: &At, netuid: u16) -> Result<SelectiveMetagraph, ReadError> {
+    if item(at, netuid, "NetworksAdded").await? != Some(true) {
+        return Err(ReadError::NoSuchSubnet(netuid));
+    }
+    // The default of these maps is the key of nobody.
+    let somebody = |key: Option<AccountId>| key.filter(|key| key.0 != [0; 32]);
+    let spec_version = at.runtime().spec_version();
+    let mut whole = SelectiveMetagraph::of_nothing(netuid).map_err(|source| ReadError::Scale { source, spec_version })?;
+    whole.tempo = item(at, netuid, "Tempo").await?;
+    whole.max_uids = item(at, netuid, "MaxAllowedUids").await?;
+    whole.burn = item(at, netuid, "Burn").await?;
+    whole.immunity_period = item(at, netuid, "ImmunityPeriod").await?;
+    whole.registration_allowed = item(at, netuid, "NetworkRegistrationAllowed").await?;
+    whole.network_registered_at = item(at, netuid, "NetworkRegisteredAt").await?;
+    whole.owner_hotkey = somebody(item(at, netuid, "SubnetOwnerHotkey").await?);
+    whole.owner_coldkey = somebody(item(at, netuid, "SubnetOwner").await?);
+    whole.tao_in = item(at, netuid, "SubnetTAO").await?;
+    whole.alpha_in = item(at, netuid, "SubnetAlphaIn").await?;
+    Ok(whole)
+}
+
+/// A value of a subnet; `None` where the runtime has no such item.
+async fn item<T: FromScale>(at: &At, netuid: u16, name: &str) -> Result<Option<T>, ReadError> {
+    if at.runtime().has_storage("SubtensorModule", name) { at.storage("SubtensorModule", name, (netuid,)).await } else { Ok(None) }
 }
 
 fn uid(neuron: &Neuron, whole: &SelectiveMetagraph) -> Uid {

@@ -1,6 +1,8 @@
 //! A whole subnet in one answer: lists with an item for each UID.
 
-use crate::read::scale::{Text, record};
+use scale_info::{MetaType, Registry, TypeInfo};
+
+use crate::read::scale::{ScaleError, Text, decode, record};
 use crate::read::{AccountId, Fixed};
 
 use super::neuron::AxonInfo;
@@ -123,4 +125,18 @@ record! {
 impl SelectiveMetagraph {
     /// How many members there were to ask for at runtime 343; a runtime that has fewer answers those it has.
     pub const FIELDS: u16 = 74;
+
+    /// One that knows its number and nothing else.
+    pub(in crate::read) fn of_nothing(netuid: u16) -> Result<Self, ScaleError> {
+        let mut registry = Registry::new();
+        let ty = registry.register_type(&MetaType::new::<OnlyNetuid>()).id;
+        decode("a subnet's number", &netuid.to_le_bytes(), ty, &registry.into())
+    }
+}
+
+/// Decoded as [`SelectiveMetagraph`], everything else takes its default.
+#[derive(TypeInfo)]
+#[allow(dead_code, reason = "only described, never made")]
+struct OnlyNetuid {
+    netuid: u16,
 }
