@@ -2,6 +2,7 @@
 
 mod at;
 mod config;
+mod send;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,46 @@
+//! Extrinsics to a Bittensor node: register, serve an axon, set weights, transfer.
+//!
+//! Owns what is signed and sent. Stands on [`crate::read`]: calls, signed extensions and errors are encoded and decoded by the metadata of
+//! the runtime that runs now, by name, so an argument that a runtime adds or renames is an error here and never a wrong transaction.
+//!
+//! # From a call to an outcome
+//!
+//! ```text
+//! Account::prepare   reads nonce, genesis, versions; signs          -> Prepared
+//! Prepared::fee      what the node says it costs
+//! Prepared::dry_run  what the runtime would say to these very bytes
+//! Prepared::submit   sends them, follows finalized blocks           -> Outcome, from the block's events
+//! ```
+//!
+//! An [`Account`] has one extrinsic at a time: [`Prepared`] borrows it, so two with the same nonce cannot be made.
+//!
+//! Nothing is sent twice. Every extrinsic is mortal ([`Mortality`]): when its last block is final and it was in none, it never will be, and
+//! [`SubmitError::Expired`] says that trying again is safe. When the connection is lost after sending, nothing is known until then, and
+//! [`SubmitError::Unknown`] says so. Blocks are searched for the bytes rather than the node asked to watch: that survives the node.
+//!
+//! Left out: timelocked commits of weights (`commit_timelocked_weights`), whose payload is encrypted to a drand round; the older
+//! [`Call::CommitWeights`] and [`Call::RevealWeights`] are here.
+
+mod account;
+mod call;
+mod era;
+mod error;
+mod extension;
+mod extrinsic;
+mod guard;
+mod outcome;
+mod registration;
+mod trial;
+mod weights;
+
+pub use account::{Account, Prepared};
+pub use call::{Axon, AxonError, Call};
+pub use era::Mortality;
+pub use error::SubmitError;
+pub use extension::Signing;
+pub use extrinsic::Extrinsic;
+pub use guard::{CHUTES_NETUID, Warning, warnings};
+pub use outcome::{DispatchFailure, Outcome};
+pub use registration::{Registered, RegistrationQuote, quote, registered};
+pub use trial::{DryRun, Refusal};
+pub use weights::{Weights, WeightsError};
