@@ -8,7 +8,10 @@ use std::net::IpAddr;
 use chain::read::{AccountId, Block, Runtime};
 use chain::submit::{Axon, AxonError, Call, Extrinsic, Mortality, Signing, Weights};
 use chain::wallet::key_from_uri;
+use parity_scale_codec::{Compact, Decode as _, Encode as _};
 use protocol::key::{Signature, verify};
+use scale_info::form::PortableForm;
+use scale_info::{Field, TypeDef, TypeDefPrimitive};
 
 /// `transfer_keep_alive` of 1 TAO from //Alice to //Bob in block 6 of a local chain of spec 438, from the tests of the Python SDK 11
 /// (subtensor, `sdk/python/tests/fixtures/golden.json`).
@@ -83,7 +86,7 @@ fn calls_have_their_numbers_and_arguments_in_order() {
             Call::RevealWeights { netuid: 1, weights, salt: vec![5] },
             vec![7, 97, 1, 0, 8, 3, 0, 7, 0, 8, 0xff, 0xff, 1, 0, 4, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0],
         ),
-        (one_tao_to_bob(), hex::decode(&TRANSFER[TRANSFER.len() - 80..]).unwrap()),
+        (one_tao_to_bob(), hex::decode(&TRANSFER[TRANSFER.len() - 78..]).unwrap()),
         (Call::Transfer { to: hotkey, rao: 63, keep_alive: false }, [&[5, 0, 0], [9; 32].as_slice(), &[63 << 2]].concat()),
     ];
     for runtime in runtimes() {
@@ -93,6 +96,46 @@ fn calls_have_their_numbers_and_arguments_in_order() {
         assert_eq!(calls[0].0.name(&runtime), "SubtensorModule.burned_register");
         assert!(!Call::chain_holds_limit(&runtime));
     }
+}
+
+/// The metadata of spec 343 in which `burned_register` has another name and a third argument: no metadata of a runtime with
+/// `register_limit` is at hand. Arguments are those of subtensor's source at spec 425.
+fn with_limit(argument: &str) -> Runtime {
+    let [_, known, _] = runtimes();
+    let u64s = known.metadata().types().types.iter().find(|ty| matches!(ty.ty.type_def, TypeDef::Primitive(TypeDefPrimitive::U64)));
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(include_bytes!("../testdata/metadata-v15-spec343.scale.gz").as_slice()).read_to_end(&mut bytes).unwrap();
+    let old = "burned_register".encode();
+    let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
+    let mut rest = &bytes[at + old.len()..];
+    let mut fields = <Vec<Field<PortableForm>>>::decode(&mut rest).unwrap();
+    let no_docs = Vec::<String>::new();
+    let new = (Some(argument), Compact(u64s.unwrap().id), None::<String>, no_docs).encode();
+    fields.push(Field::decode(&mut new.as_slice()).unwrap());
+    let changed = [&bytes[..at], &"register_limit".encode(), &fields.encode(), rest].concat();
+    Runtime::new(425, &changed).unwrap()
+}
+
+#[test]
+fn the_chain_is_told_the_limit_where_it_can_hold_to_it() {
+    let runtime = with_limit("limit_price");
+    let call = Call::Register { netuid: 64, hotkey: AccountId([9; 32]), limit_rao: 0x0102_0304_0506 };
+    assert!(Call::chain_holds_limit(&runtime));
+    assert_eq!(call.name(&runtime), "SubtensorModule.register_limit");
+    let bytes = call.encode(&runtime).unwrap();
+    assert_eq!(bytes[2..], [&[64, 0], [9; 32].as_slice(), &[6, 5, 4, 3, 2, 1, 0, 0]].concat());
+}
+
+#[test]
+fn an_argument_of_another_name_is_an_error_and_no_registration_without_a_limit() {
+    let runtime = with_limit("highest_price");
+    let call = Call::Register { netuid: 64, hotkey: AccountId([9; 32]), limit_rao: 5 };
+    let error = call.encode(&runtime).unwrap_err().to_string();
+    let expected = "the arguments of SubtensorModule.register_limit do not fit this runtime: it takes highest_price, hotkey, netuid, \
+                    not hotkey, limit_price, netuid (runtime version 425)";
+    assert_eq!(error, expected);
+    assert!(Extrinsic::payload(&call, &signing(425), &runtime).is_err());
+    assert!(Call::Transfer { to: AccountId([9; 32]), rao: 1, keep_alive: true }.encode(&runtime).is_ok());
 }
 
 #[test]

@@ -15,6 +15,10 @@ use crate::read::{AccountId, At, Block, Chain, ReadError};
 const ATTEMPTS: u32 = 6;
 const WAIT: Duration = Duration::from_secs(2);
 
+/// Error codes of a node that has, or had, the very same extrinsic.
+const TEMPORARILY_BANNED: i64 = 1012;
+const ALREADY_IMPORTED: i64 = 1013;
+
 /// A key on a chain. It has one extrinsic at a time; use one `Account` per key, or their nonces meet.
 #[derive(Debug)]
 pub struct Account {
@@ -153,9 +157,9 @@ impl Prepared<'_> {
         let chain = &self.account.chain;
         match chain.send(self.extrinsic.bytes()).await {
             Ok(()) => {}
-            Err(ReadError::Rpc(RpcError::Refused { message, .. })) => {
-                // It may have been taken by an endpoint that failed before it could say so.
-                if !self.is_in_a_block().await? {
+            Err(ReadError::Rpc(RpcError::Refused { code, message, .. })) => {
+                // An endpoint may have taken it and failed before it could say so. Then it waits in a pool, or is in a block already.
+                if !matches!(code, TEMPORARILY_BANNED | ALREADY_IMPORTED) && !self.is_in_a_block().await? {
                     return Err(SubmitError::Refused(Refusal::of_node(&message)));
                 }
             }

@@ -63,10 +63,8 @@ pub async fn warnings(at: &At, call: &Call, signer: AccountId, chutes: Option<u1
                 return Ok(warnings);
             }
             let neurons = at.neurons_lite(*netuid).await?;
-            if one_hotkey_is_paid(at.time().await?) {
-                let other = neurons.iter().find(|neuron| neuron.coldkey == signer && neuron.hotkey != *hotkey);
-                warnings.extend(other.map(|neuron| Warning::SecondUid { uid: neuron.uid, hotkey: neuron.hotkey }));
-            }
+            let places = neurons.iter().map(|neuron| (neuron.uid, neuron.hotkey, neuron.coldkey));
+            warnings.extend(second_uid(at.time().await?, places, *hotkey, signer));
             let announced = neurons.iter().any(|neuron| neuron.coldkey == signer && neuron.hotkey == *hotkey && neuron.axon_info.ip != 0);
             if announced {
                 warnings.push(Warning::Axon { hotkey: *hotkey });
@@ -78,6 +76,17 @@ pub async fn warnings(at: &At, call: &Call, signer: AccountId, chutes: Option<u1
     Ok(warnings)
 }
 
+/// The UID that a coldkey has already, where that hurts. Places are UID, hotkey and coldkey.
+fn second_uid(
+    now: Timestamp,
+    mut places: impl Iterator<Item = (u16, AccountId, AccountId)>,
+    hotkey: AccountId,
+    coldkey: AccountId,
+) -> Option<Warning> {
+    let (uid, hotkey, _) = places.find(|(_, other, owner)| *owner == coldkey && *other != hotkey).filter(|_| one_hotkey_is_paid(now))?;
+    Some(Warning::SecondUid { uid, hotkey })
+}
+
 /// Whether validators pay only the best hotkey of a coldkey, by the rule in force at a time.
 fn one_hotkey_is_paid(now: Timestamp) -> bool {
     now.as_second() < SEVERAL_HOTKEYS_SINCE
@@ -86,6 +95,18 @@ fn one_hotkey_is_paid(now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_uid_is_one_of_the_same_coldkey_with_another_hotkey() {
+        let of = |n: u8| AccountId([n; 32]);
+        let places = [(3, of(1), of(101)), (5, of(2), of(102))];
+        let told = |hotkey: u8, coldkey: u8, now: &str| second_uid(now.parse().unwrap(), places.into_iter(), of(hotkey), of(coldkey));
+        let (before, after) = ("2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z");
+        assert_eq!(told(9, 102, before), Some(Warning::SecondUid { uid: 5, hotkey: of(2) }));
+        assert_eq!(told(2, 102, before), None, "the same hotkey again");
+        assert_eq!(told(9, 103, before), None, "another coldkey");
+        assert_eq!(told(9, 102, after), None);
+    }
 
     #[test]
     fn a_second_hotkey_hurts_only_while_one_is_paid() {

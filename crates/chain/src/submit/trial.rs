@@ -154,4 +154,31 @@ mod tests {
         assert!(!payment.is_stale());
         assert_eq!(of("1010: something new").meaning, None);
     }
+
+    #[test]
+    fn a_result_is_told_from_what_is_none() {
+        let mut bytes = Vec::new();
+        let packed: &[u8] = include_bytes!("../../testdata/metadata-v15-spec343.scale.gz");
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut bytes).unwrap();
+        let runtime = Runtime::new(343, &bytes).unwrap();
+        let of = |bytes: &[u8]| DryRun::of(&runtime.call_answer("BlockBuilder", "apply_extrinsic", bytes).unwrap(), &runtime).unwrap();
+        assert_eq!(of(&[0, 0]), DryRun::Succeeds);
+        let DryRun::Fails(failure) = of(&[0, 1, 3, 7, 1, 0, 0, 0]) else { panic!("a module's error") };
+        assert_eq!(failure.name, "SubtensorModule.InvalidIpType");
+        let DryRun::Refused(refusal) = of(&[1, 0, 7, 12]) else { panic!("an invalid extrinsic") };
+        assert_eq!(refusal.meaning, custom(12));
+        let DryRun::Refused(refusal) = of(&[1, 0, 1]) else { panic!("an invalid extrinsic") };
+        assert_eq!(refusal.to_string(), "Invalid.Payment (the account cannot pay the fee)");
+        for nonsense in [Value::Bool(true), case("Ok", None), case("Ok", Some(Value::Unsigned(1))), case("Err", None)] {
+            assert!(DryRun::of(&nonsense, &runtime).is_err(), "{nonsense:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_words_of_a_node_panic(head: String, digits in "[0-9]{0,40}", tail: String) {
+            Refusal::of_node(&format!("{head}Custom error: {digits}{tail}"));
+            Refusal::of_node(&head);
+        }
+    }
 }

@@ -93,6 +93,7 @@ impl Node {
 
 /// The program, installed once for all runs that share a target folder.
 fn program() -> Option<PathBuf> {
+    succeeds(Command::new("node").arg("--version"))?;
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chopsticks-{VERSION}"));
     let program = kept.join("node_modules/@acala-network/chopsticks/chopsticks.cjs");
     if !program.exists() {
@@ -104,10 +105,14 @@ fn program() -> Option<PathBuf> {
         // Its packages' own install scripts build a database that is not used here.
         let options = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=60000"];
         let mut npm = Command::new("npm");
-        npm.args(options).arg(package).current_dir(&folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        npm.status().ok()?.success().then_some(())?;
+        succeeds(npm.args(options).arg(package).current_dir(&folder))?;
         // Whole under its name or not at all; another run may have been faster.
         let _ = std::fs::rename(&folder, &kept);
     }
     program.exists().then_some(program)
+}
+
+fn succeeds(command: &mut Command) -> Option<()> {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
+    status.success().then_some(())
 }
