@@ -9,7 +9,7 @@ use chain::tracker::{
     tenure::{Life, Origin},
 };
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An address of the right shape for a number.
 fn key(number: u32) -> Key {
@@ -147,6 +147,31 @@ fn tenures_last_from_registration_until_the_successor_came() {
 }
 
 #[test]
+fn an_end_over_more_than_a_day_has_only_a_latest_date() {
+    // Of a week nobody can say whether 20 came in one step, or after others on the same place.
+    let week = [state(1000, &[(0, 10, 100), (1, 11, 200)]), state(51_400, &[(0, 20, 50_000), (1, 11, 200)])];
+    let analyzer = watch(&week);
+    let ended: Vec<_> = analyzer.tenures().of(1).into_iter().filter(|tenure| tenure.ended).collect();
+    assert!(ended.len() == 1 && ended[0].until == 50_000 && ended[0].undated_end, "{ended:?}");
+    assert_eq!(analyzer.tenures().undated_ends(1), 1);
+    let day = [week[0].clone(), state(8200, &[(0, 20, 8000), (1, 11, 200)])];
+    assert_eq!(watch(&day).tenures().undated_ends(1), 0, "within a day it is dated");
+}
+
+#[test]
+fn the_owner_and_validators_are_no_miners_that_never_die() {
+    let mut states = [1000, 2000].map(|block| state(block, &[(0, 10, 100), (1, 11, 200), (2, 12, 300)]));
+    for state in &mut states {
+        state.owner_uids = [0].into();
+        state.validators = [1].into();
+    }
+    let analyzer = watch(&states);
+    assert_eq!(analyzer.tenures().lives(1, Origin::Registration), [Life { entry: 700, exit: 1700, ended: false }]);
+    let kinds: Vec<_> = analyzer.tenures().of(1).iter().map(|tenure| (tenure.owner, tenure.validator)).collect();
+    assert_eq!(kinds, [(true, false), (false, true), (false, false)]);
+}
+
+#[test]
 fn trimmed_tenures_are_censored_and_moved_ones_go_on() {
     let tenures = watch(&[
         state(1000, &[(0, 10, 100), (1, 11, 200), (2, 12, 300), (3, 13, 400)]),
@@ -221,13 +246,16 @@ proptest! {
         let mut uids: Vec<(u16, u32, u64)> = (0..5).map(|uid| (uid, u32::from(uid), 1 + u64::from(uid))).collect();
         let (mut block, mut fresh, mut pruned) = (100_u64, 100_u32, Vec::new());
         let mut states = vec![state(block, &uids)];
-        let (mut registered, mut swapped) = (0_u64, 0_u64);
+        let mut registered = 0_u64;
         let (mut seen, mut registrations) = (0_u64, 0_u64);
+        // UIDs with a swap, and with a registration, since the last snapshot.
+        let (mut renamed, mut given) = (BTreeSet::new(), BTreeSet::new());
         for (deed, look) in deeds {
             block += 10;
             let place = |uid: u16, uids: &Vec<(u16, u32, u64)>| usize::from(uid) % (uids.len() + usize::from(uids.len() < 10));
             let mut enter = |uids: &mut Vec<(u16, u32, u64)>, at: usize, hotkey: u32, pruned: &mut Vec<u32>| {
                 registrations += 1;
+                given.insert(u16::try_from(at).unwrap());
                 if at == uids.len() {
                     uids.push((u16::try_from(at).unwrap(), hotkey, block));
                 } else {
@@ -251,6 +279,7 @@ proptest! {
                     fresh += 1;
                     let at = usize::from(uid) % uids.len();
                     uids[at].1 = fresh;
+                    renamed.insert(uids[at].0);
                 }
                 Deed::Nothing => {}
             }
@@ -260,19 +289,22 @@ proptest! {
                 for event in &change.events {
                     match event.class {
                         Class::Replaced | Class::ReRegistered | Class::Joined => registered += 1,
-                        Class::Swapped => swapped += 1,
+                        Class::Swapped => {}
                         other => prop_assert!(false, "{other:?} cannot be here: {event:?}"),
                     }
                 }
                 prop_assert_eq!(change.classes.values().sum::<u64>(), change.events.len() as u64);
                 prop_assert_eq!(change.hotkeys.gained + change.old_uids, change.hotkeys.lost + change.new_uids);
                 states.push(next);
+                let swapped: BTreeSet<u16> = change.events.iter().filter(|e| e.class == Class::Swapped).map(|e| e.uid).collect();
+                prop_assert_eq!(swapped, &renamed - &given, "swaps, and only these, unless the place was given to another after all");
+                renamed.clear();
+                given.clear();
                 seen = registrations;
                 block += 10;
             }
         }
         prop_assert!(registered <= seen, "no registration is seen that was not there");
-        let _ = swapped;
         // Each UID is watched without a hole: tenures by UID lie end to end, at registrations.
         let analyzer = watch(&states);
         let ended = analyzer.tenures().of(1).iter().filter(|tenure| tenure.ended).count() as u64;

@@ -4,8 +4,9 @@
 //! then. One that still runs, or ended by a trim or the end of its subnet, is *censored*: it lived at least that long. Tenures that began
 //! and ended between two snapshots are never seen.
 //!
-//! Without registration blocks an end is dated to the snapshot that first misses it, which keeps a curve right at the snapshots and too
-//! high between them; a beginning only if the snapshots around it lie close together.
+//! Without registration blocks an end is dated to the snapshot that first misses it; a beginning only if the snapshots around it lie close
+//! together. With them an end is dated to the successor's registration; over more than a day that may be the last of several, so such an
+//! end counts as undated, too. Either date is the latest possible one, which keeps a curve right at the snapshots and too high between.
 
 use super::{
     compare::{Class, SubnetChange},
@@ -14,7 +15,7 @@ use super::{
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Blocks between two snapshots beyond which a beginning between them has no date: a day.
+/// Blocks between two snapshots beyond which a beginning between them has no date, and an end only a latest one: a day.
 const MAX_UNDATED: u64 = super::BLOCKS_PER_DAY;
 
 /// What a life is counted from.
@@ -54,10 +55,13 @@ pub struct Tenure {
     pub until: u64,
     /// Whether it was pruned then.
     pub ended: bool,
-    /// Whether `until` is only the snapshot that first misses it.
+    /// Whether `until` is only the latest block at which it may have ended: the snapshot that first misses it, or, where more than a day lies
+    /// between two snapshots, the registration of the last of perhaps several successors.
     pub undated_end: bool,
     /// Whether it could set weights when it was last seen: validators are seldom pruned, and no measure for miners.
     pub validator: bool,
+    /// Whether it was one of the owner's protected UIDs then, which are never pruned.
+    pub owner: bool,
 }
 
 impl Tenure {
@@ -88,8 +92,21 @@ pub struct Tenures {
 #[derive(Clone, Debug, Default)]
 struct Watched {
     last_block: u64,
-    validators: BTreeSet<u16>,
+    special: Special,
     uids: BTreeMap<u16, Open>,
+}
+
+/// UIDs whose lives are no measure for miners.
+#[derive(Clone, Debug, Default)]
+struct Special {
+    validators: BTreeSet<u16>,
+    owner_uids: BTreeSet<u16>,
+}
+
+impl Special {
+    fn of(state: &Subnet) -> Self {
+        Self { validators: state.validators.clone(), owner_uids: state.owner_uids.clone() }
+    }
 }
 
 impl Tenures {
@@ -97,17 +114,21 @@ impl Tenures {
     pub fn begin(&mut self, netuid: u16, state: &Subnet) {
         let open = |uid: &u16| Open { born: state.registration_blocks.get(uid).copied(), first_seen: state.block };
         let uids = state.uid_hotkey_map.keys().map(|uid| (*uid, open(uid))).collect();
-        self.open.insert(netuid, Watched { last_block: state.block, validators: state.validators.clone(), uids });
+        self.open.insert(netuid, Watched { last_block: state.block, special: Special::of(state), uids });
     }
 
     /// Takes the next state of a subnet, with what changed since the last one.
     pub fn go_on(&mut self, before: &Subnet, after: &Subnet, change: &SubnetChange) {
         let netuid = change.netuid;
         let Some(mut watched) = self.open.remove(&netuid) else { return self.begin(netuid, after) };
+        let special = Special::of(before);
         if change.new_generation {
-            self.closed.extend(watched.uids.iter().map(|(uid, open)| {
-                open.tenure(netuid, *uid, End { until: before.block, ended: false, undated: false }, &before.validators)
-            }));
+            self.closed.extend(
+                watched
+                    .uids
+                    .iter()
+                    .map(|(uid, open)| open.tenure(netuid, *uid, End { until: before.block, ended: false, undated: false }, &special)),
+            );
             return self.begin(netuid, after);
         }
         let near = after.block.saturating_sub(before.block) <= MAX_UNDATED;
@@ -129,12 +150,13 @@ impl Tenures {
                     _ => false,
                 };
                 let end = match (pruned, event.registered_at) {
-                    // The successor was registered in the block in which it was pruned; the last successor, if there were several.
-                    (true, Some(at)) => End { until: at, ended: true, undated: false },
+                    // The successor was registered in the block in which it was pruned; the last successor, if there were several, which
+                    // over a short period there seldom are.
+                    (true, Some(at)) => End { until: at, ended: true, undated: !near },
                     (true, None) => End { until: after.block, ended: true, undated: true },
                     (false, _) => End { until: before.block, ended: false, undated: false },
                 };
-                self.closed.push(open.tenure(netuid, uid, end, &before.validators));
+                self.closed.push(open.tenure(netuid, uid, end, &special));
             }
             watched.uids.remove(&uid);
             if event.new_hotkey.is_none() {
@@ -152,7 +174,7 @@ impl Tenures {
             watched.uids.insert(uid, next);
         }
         watched.last_block = after.block;
-        watched.validators.clone_from(&after.validators);
+        watched.special = Special::of(after);
         self.open.insert(netuid, watched);
     }
 
@@ -160,20 +182,20 @@ impl Tenures {
     pub fn of(&self, netuid: u16) -> Vec<Tenure> {
         let running = self.open.get(&netuid).into_iter().flat_map(|watched| {
             watched.uids.iter().map(move |(uid, open)| {
-                open.tenure(netuid, *uid, End { until: watched.last_block, ended: false, undated: false }, &watched.validators)
+                open.tenure(netuid, *uid, End { until: watched.last_block, ended: false, undated: false }, &watched.special)
             })
         });
         self.closed.iter().filter(|tenure| tenure.netuid == netuid).copied().chain(running).collect()
     }
 
-    /// Ends on a subnet that no registration block dates.
+    /// Ends on a subnet of which only the latest possible block is known.
     pub fn undated_ends(&self, netuid: u16) -> usize {
         self.closed.iter().filter(|tenure| tenure.netuid == netuid && tenure.undated_end).count()
     }
 
-    /// The lives of miners on a subnet; validators are left out where it is known who is one.
+    /// The lives of miners on a subnet; validators and the owner's protected UIDs are left out where it is known who is one.
     pub fn lives(&self, netuid: u16, origin: Origin) -> Vec<Life> {
-        self.of(netuid).iter().filter(|tenure| !tenure.validator).filter_map(|tenure| tenure.life(origin)).collect()
+        self.of(netuid).iter().filter(|tenure| !tenure.validator && !tenure.owner).filter_map(|tenure| tenure.life(origin)).collect()
     }
 }
 
@@ -185,9 +207,10 @@ struct End {
 }
 
 impl Open {
-    fn tenure(&self, netuid: u16, uid: u16, end: End, validators: &BTreeSet<u16>) -> Tenure {
+    fn tenure(&self, netuid: u16, uid: u16, end: End, special: &Special) -> Tenure {
         let Self { born, first_seen } = *self;
         let End { until, ended, undated } = end;
-        Tenure { netuid, uid, born, first_seen, until, ended, undated_end: undated, validator: validators.contains(&uid) }
+        let (validator, owner) = (special.validators.contains(&uid), special.owner_uids.contains(&uid));
+        Tenure { netuid, uid, born, first_seen, until, ended, undated_end: undated, validator, owner }
     }
 }
