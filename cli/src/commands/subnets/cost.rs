@@ -22,8 +22,10 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 #[command(
     args_override_self = true,
     after_help = "Examples:\n  chutes-miner subnets cost --dir snapshots --netuid 1,64\n  \
-        chutes-miner subnets cost --dir snapshots --tao-usd 400 -o csv\n\n\
-        CSV has the columns of the existing tracker."
+        chutes-miner subnets cost --dir snapshots --tao-usd 400 -o json\n  \
+        chutes-miner subnets cost --dir snapshots -o csv\n\n\
+        US dollars are in the table and in JSON; CSV and Parquet have the columns of the\n\
+        existing tracker, in TAO."
 )]
 pub(super) struct Cost {
     #[command(flatten)]
@@ -52,8 +54,9 @@ pub(super) async fn run(args: Cost) -> Result<(), Failure> {
         return history(&args, netuid, &analyzer);
     }
     let wanted = |netuid: &u16| args.netuid.is_empty() || args.netuid.contains(netuid);
+    let place = |netuid: u16, state| Place { registrations_per_day: analyzer.registrations_per_day(netuid), ..cost::of(netuid, state) };
     let mut places: Vec<Place> =
-        analyzer.states().iter().filter(|(netuid, _)| wanted(netuid)).map(|(netuid, state)| cost::of(*netuid, state)).collect();
+        analyzer.states().iter().filter(|(netuid, _)| wanted(netuid)).map(|(netuid, state)| place(*netuid, state)).collect();
     if places.is_empty() {
         return Err(Failure::new(Kind::NotFound, "no snapshot shows these subnets"));
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 use chain::tracker::{
     analysis::Counting,
-    cost, days,
+    days,
     eviction::{self, Distance},
     snapshot::Key,
 };
@@ -24,7 +24,9 @@ use std::fmt::Write as _;
     args_override_self = true,
     after_help = "Examples:\n  chutes-miner subnets eviction --dir snapshots --netuid 64\n  \
         chutes-miner subnets eviction --dir snapshots --netuid 64 --uid 12\n\n\
-        NEXT is the registration from now that would take the place, if emissions stayed\nas they are; WHEN is how soon it would come at the rate of the week before."
+        NEXT is the registration from now that would take the place, if emissions stayed\n\
+        as they are; WHEN is how soon it would come at the rate of the week before, as\n\
+        far as that was seen: the closer the snapshots lie, the better."
 )]
 pub(super) struct Eviction {
     #[command(flatten)]
@@ -62,7 +64,7 @@ pub(super) async fn run(args: Eviction) -> Result<(), Failure> {
             Some(*state.uid_hotkey_map.iter().find(|(_, one)| **one == key).ok_or_else(missing)?.0)
         }
     };
-    let rate = cost::registrations_per_day(state, 7).unwrap_or(0.0);
+    let rate = analyzer.registrations_per_day(netuid).unwrap_or(0.0);
     let mut distances = eviction::distances(&neurons, &rules);
     distances.sort_by_key(|one| (one.registrations.unwrap_or(u32::MAX), one.registrations_unprotected.unwrap_or(u32::MAX), one.uid));
     if let Some(uid) = uid {
@@ -91,7 +93,7 @@ pub(super) async fn run(args: Eviction) -> Result<(), Failure> {
             let free = distances.first().map_or(0, |one| one.free_uids);
             let (block, uids, max) = (rules.block, neurons.len(), rules.max_uids);
             let words =
-                format!("Subnet {netuid} at block {block}: {uids} of {max} UIDs, {free} free; {rate:.1} registrations a day, at least.");
+                format!("Subnet {netuid} at block {block}: {uids} of {max} UIDs, {free} free; {rate:.1} registrations a day, as far as they were seen.");
             let _ = write!(text, "\n{}", sentence(&words, width));
             text
         },

@@ -11,7 +11,7 @@ use crate::{
 use chain::tracker::{
     BLOCKS_PER_DAY, RAO,
     analysis::Counting,
-    cost, days,
+    days,
     forecast::{self, Point},
     price::{Rule, RuleError},
     recommend::parse_tao,
@@ -39,7 +39,7 @@ pub(super) struct Forecast {
     /// The price now, instead of a snapshot's
     #[arg(long, value_name = "TAO")]
     price: Option<String>,
-    /// How many register, instead of those of the week before
+    /// How many register, instead of those seen in the week before
     #[arg(long, value_name = "N")]
     registrations_per_day: Option<f64>,
     /// Days to look ahead
@@ -110,7 +110,7 @@ async fn start(args: &Forecast) -> Result<Start, Failure> {
     };
     let rule = Rule::of(&state.parameters).map_err(|error: RuleError| missing(error.to_string()))?;
     let price = price.or(state.parameters.burn_rao).ok_or_else(|| missing("the price is missing".to_owned()))?;
-    let rate = args.registrations_per_day.or_else(|| cost::registrations_per_day(state, 7));
+    let rate = args.registrations_per_day.or_else(|| analyzer.registrations_per_day(netuid));
     Ok(Start { rule, price, rate: rate.ok_or_else(|| missing("registration blocks are missing".to_owned()))? })
 }
 

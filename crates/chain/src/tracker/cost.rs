@@ -27,7 +27,7 @@ pub struct Cost {
     pub difficulty: Option<u64>,
     /// Hours for which a new UID is immune.
     pub immunity_hours: Option<f64>,
-    /// Registrations a day in the week before, at least: those that were pruned since are not seen.
+    /// Registrations a day in the week before, as far as they are seen: those that were pruned since are not.
     pub registrations_per_day: Option<f64>,
 }
 
@@ -45,18 +45,28 @@ pub fn of(netuid: u16, state: &Subnet) -> Cost {
         is_full: max_uids.map(|max| neurons >= u64::from(max)),
         difficulty,
         immunity_hours: immunity_period.map(|blocks| (blocks.saturating_mul(BLOCK_SECONDS)) as f64 / 3600.0),
-        registrations_per_day: registrations_per_day(state, 7),
+        registrations_per_day: registrations_per_day(state),
     }
 }
 
-/// Registrations a day over the last days, counted by registration blocks; `None` without these. A lower bound: of several registrations on
-/// one UID the last one is seen.
-pub fn registrations_per_day(state: &Subnet, window_days: u64) -> Option<f64> {
-    if !state.dated() || window_days == 0 {
-        return None;
-    }
-    let window = window_days.saturating_mul(BLOCKS_PER_DAY).min(state.block);
-    let since = state.block - window;
-    let recent = state.uid_hotkey_map.keys().filter(|uid| state.registration_blocks.get(uid).is_some_and(|at| *at > since)).count();
-    (window > 0).then(|| recent as f64 / super::days(window))
+/// Days of the longest window in which registrations are counted.
+const WEEK: u64 = 7;
+
+/// Registrations a window shorter than a week must hold to be believed: fewer make a rate by chance.
+pub(super) const MIN_IN_WINDOW: usize = 10;
+
+/// Registrations a day in the week before, counted by registration blocks; `None` without these.
+///
+/// Of several registrations on one UID the last one is seen, so that a week never shows more than a seventh of the UIDs a day. The last 4,
+/// 2 and 1 days hide less; the greatest of the rates counts, of shorter windows only such with ten registrations.
+/// [`Analyzer::registrations_per_day`](super::analysis::Analyzer::registrations_per_day) knows better where there are many snapshots.
+pub fn registrations_per_day(state: &Subnet) -> Option<f64> {
+    let rate = |window_days: u64| {
+        let window = (window_days * BLOCKS_PER_DAY).min(state.block);
+        let since = state.block - window;
+        let recent = state.uid_hotkey_map.keys().filter(|uid| state.registration_blocks.get(uid).is_some_and(|at| *at > since)).count();
+        (window > 0 && (window_days == WEEK || recent >= MIN_IN_WINDOW)).then(|| recent as f64 / super::days(window))
+    };
+    let greatest = |known: Option<f64>, one: f64| Some(known.map_or(one, |known| known.max(one)));
+    state.dated().then(|| [WEEK, 4, 2, 1].into_iter().filter_map(rate).fold(None, greatest)).flatten()
 }

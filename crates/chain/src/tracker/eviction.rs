@@ -169,10 +169,16 @@ pub fn days_until(count: u32, registrations_per_day: f64) -> Option<[f64; 3]> {
 
 /// By bisection: the mean is `count`, and the density beyond ten times that and fifty is nothing.
 fn erlang_quantile(count: u32, part: f64) -> f64 {
+    // ln((count - 1)!), once for all steps.
+    let log_factorial: f64 = (1..count).map(|i| f64::from(i).ln()).sum();
     let (mut low, mut high) = (0.0, 10.0 * f64::from(count) + 50.0);
-    for _ in 0..100 {
+    // Until a double tells no more.
+    while high - low > 1e-13 * high {
         let middle = f64::midpoint(low, high);
-        if 1.0 - fewer(count, middle) < part {
+        if middle <= low || middle >= high {
+            break;
+        }
+        if 1.0 - fewer(count, middle, log_factorial) < part {
             low = middle;
         } else {
             high = middle;
@@ -181,17 +187,33 @@ fn erlang_quantile(count: u32, part: f64) -> f64 {
     f64::midpoint(low, high)
 }
 
-/// The probability of fewer than `count` events where `mean` are expected (Poisson), in logarithms, as `exp(-mean)` may be too small.
-fn fewer(count: u32, mean: f64) -> f64 {
+/// The probability of fewer than `count` events where `mean` are expected (Poisson). It sums the smaller tail from its greatest term on:
+/// `exp(-mean)` may be too small for a number.
+fn fewer(count: u32, mean: f64, log_factorial: f64) -> f64 {
     if mean <= 0.0 {
         return 1.0;
     }
-    let (mut term, mut sum) = (-mean, 0.0);
-    for i in 0..count {
-        if i > 0 {
-            term += mean.ln() - f64::from(i).ln();
+    let n = f64::from(count);
+    // Of count - 1 events.
+    let mut term = ((n - 1.0) * mean.ln() - mean - log_factorial).exp();
+    let mut sum = 0.0;
+    if mean >= n {
+        for i in (0..count).rev() {
+            sum += term;
+            term *= f64::from(i) / mean;
+            if term <= f64::EPSILON * sum {
+                break;
+            }
         }
-        sum += term.exp();
+        return sum.min(1.0);
     }
-    sum.min(1.0)
+    // So many or more: each next term is smaller by a factor below 1.
+    for i in count..=u32::MAX {
+        term *= mean / f64::from(i);
+        sum += term;
+        if term <= f64::EPSILON * sum {
+            break;
+        }
+    }
+    (1.0 - sum).max(0.0)
 }

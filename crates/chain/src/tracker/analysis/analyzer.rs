@@ -1,10 +1,10 @@
 //! Takes snapshots one after another, and keeps sums and the last good state of each subnet.
 
-use super::{Analysis, Counting, Ignored, PriceSample, SubnetCompetition};
+use super::{Analysis, Counting, Ignored, PriceSample, SubnetCompetition, recent::Recent};
 use crate::tracker::{
     BLOCKS_PER_DAY,
     compare::{self, Class, Counts, Hotkeys, SubnetChange},
-    days,
+    cost, days,
     snapshot::{Snapshot, SnapshotError, Subnet},
     tenure::Tenures,
 };
@@ -36,6 +36,7 @@ pub struct Analyzer {
     snapshots: u64,
     times: Option<(String, String)>,
     prices: BTreeMap<u16, Vec<PriceSample>>,
+    recent: BTreeMap<u16, Recent>,
     ignored: Vec<Ignored>,
 }
 
@@ -51,6 +52,7 @@ impl Analyzer {
             snapshots: 0,
             times: None,
             prices: BTreeMap::new(),
+            recent: BTreeMap::new(),
             ignored: Vec::new(),
         }
     }
@@ -107,8 +109,12 @@ impl Analyzer {
             let sums = self.sums.entry(netuid).or_default();
             if change.new_generation {
                 sums.new_generations += 1;
+                self.recent.remove(&netuid);
             } else {
                 sums.add(&change);
+                if state.dated() {
+                    self.recent.entry(netuid).or_default().add(&change);
+                }
             }
             self.last.insert(netuid, state);
             told = true;
@@ -159,6 +165,19 @@ impl Analyzer {
     /// What a registration on a subnet cost, where it changed; empty if the snapshots have no prices.
     pub fn prices(&self, netuid: u16) -> &[PriceSample] {
         self.prices.get(&netuid).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Registrations a day on a subnet in the week before its last state, as far as they were seen; `None` without registration blocks.
+    ///
+    /// The last state alone hides who was pruned since ([`cost::registrations_per_day`]); what was counted between states hides less, the
+    /// closer they lie. The greater of both counts.
+    pub fn registrations_per_day(&self, netuid: u16) -> Option<f64> {
+        let by_state = self.last.get(&netuid).and_then(cost::registrations_per_day);
+        let counted = self.recent.get(&netuid).and_then(Recent::per_day);
+        match (by_state, counted) {
+            (Some(one), Some(other)) => Some(one.max(other)),
+            (one, other) => one.or(other),
+        }
     }
 
     /// What the snapshots so far say.

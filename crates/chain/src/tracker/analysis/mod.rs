@@ -8,6 +8,7 @@
 //! that lost 96 %. [`Counting::AsBefore`] counts that way, for comparing with numbers that were published.
 
 mod analyzer;
+mod recent;
 
 pub use analyzer::Analyzer;
 
