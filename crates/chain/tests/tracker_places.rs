@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use chain::tracker::{
-    BLOCKS_PER_DAY, cost,
+    BLOCKS_PER_DAY,
+    analysis::{Analyzer, Counting},
+    cost,
     eviction::{self, Neuron, Rules},
     forecast::forecast,
     price::{Rule, RuleError, decay_q32},
     recommend::{self, Known, Question, Verdict, parse_tao},
-    snapshot::{Parameters, Subnet},
+    snapshot::{Parameters, Snapshot, Subnet},
     survival::{Curve, kaplan_meier},
     tenure::Life,
 };
@@ -63,6 +65,14 @@ fn times_to_the_nth_registration_are_erlangs() {
     assert!(near(eviction::days_until(10, 2.0).unwrap(), [2.712_703, 4.834_357, 7.852_608]));
     let many = eviction::days_until(2000, 1.0).unwrap();
     assert!((many[1] - 1999.67).abs() < 0.1 && many[0] < many[1] && many[1] < many[2]);
+    // All counts that a subnet can ask for, each later than the one before; the median of n lies a third below n.
+    let mut last = [0.0; 3];
+    for count in 1..=4096 {
+        let times = eviction::days_until(count, 1.0).unwrap();
+        assert!(times.iter().zip(last).all(|(time, before)| *time > before), "{count}: {times:?} after {last:?}");
+        assert!((times[1] - f64::from(count) + 1.0 / 3.0).abs() < 0.03, "{count}: {times:?}");
+        last = times;
+    }
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert_eq!(eviction::days_until(1, rate), None);
     }
@@ -195,6 +205,12 @@ fn curve(days: u64, ended: usize, alive: usize) -> Curve {
     kaplan_meier(&lives)
 }
 
+/// Thirty lives that are watched from an age on, and end from the tenth day on, one every tenth of a day.
+fn watched_from(entry: u64) -> Curve {
+    let life = |i: u64| Life { entry, exit: 10 * BLOCKS_PER_DAY + i * 720, ended: true };
+    kaplan_meier(&(0..30).map(life).collect::<Vec<_>>())
+}
+
 const QUESTION: Question =
     Question { gpus: 8, gpu_usd_per_hour: 2.0, gpu_price_from: "as given", tao_usd: 400.0, budget_tao: 2.0, days: 30.0 };
 
@@ -206,7 +222,10 @@ fn known() -> Known {
         price_tao: Some(1.0),
         open: Some(true),
         immunity_blocks: Some(BLOCKS_PER_DAY),
+        rule: Ok(Rule::DEFAULT),
+        registrations_per_day: Some(2.0),
         curve: curve(10, 20, 20),
+        undated_ends: 0,
     }
 }
 
@@ -228,6 +247,8 @@ fn a_recommendation_adds_up_by_hand() {
     assert_eq!(term("GPUs").value, Some(384.0));
     assert_eq!(term("survival past immunity").value, Some(1.0));
     assert!(term("days a place lives").how.contains("lower bound") && term("days a place lives").value == Some(10.0));
+    // What went into the sale can be opened, not only the ratio of it.
+    assert_eq!((term("TAO in the pool").value, term("alpha in the pool").value), (Some(20_000.0), Some(200_000.0)));
     // Whoever earns less than the GPUs cost never breaks even.
     let poor = recommend::answer(&Question { tao_usd: 10.0, ..QUESTION }, &known());
     assert!(poor.outcomes.iter().all(|outcome| outcome.break_even_days.is_none() && outcome.profit_usd < 0.0));
@@ -246,6 +267,7 @@ fn small_samples_say_so_instead_of_a_number() {
         (few(|known| known.price_tao = None), "price"),
         (few(|known| known.curve = curve(10, 9, 50)), "9 tenures"),
         (few(|known| known.curve = Curve::default()), "0 tenures"),
+        (few(|known| known.curve = watched_from(2 * BLOCKS_PER_DAY)), "newcomers"),
         (few(|known| known.curve = Curve { from_age_blocks: 5 * BLOCKS_PER_DAY, ..curve(10, 20, 20) }), "newcomers"),
     ] {
         let Verdict::NotEnoughData(missing) = &answer.verdict else { panic!("{answer:?}") };
@@ -254,6 +276,50 @@ fn small_samples_say_so_instead_of_a_number() {
     }
     assert_eq!(few(|known| known.open = Some(false)).verdict, Verdict::Closed);
     assert_eq!(few(|known| known.price_tao = Some(2.5)).verdict, Verdict::OverBudget);
+}
+
+#[test]
+fn the_price_is_forecast_within_the_window() {
+    let answer = recommend::answer(&QUESTION, &known());
+    let blocks: Vec<u64> = answer.price_forecast.iter().map(|point| point.blocks).collect();
+    assert_eq!(blocks, [0, 54_000, 108_000, 162_000, 216_000], "now, and four times in thirty days");
+    let forecast: Vec<_> = answer.terms.iter().filter(|term| term.name == "registration forecast").collect();
+    assert_eq!(forecast.len(), 4);
+    // At two registrations a day it is near the floor again after a week, whatever it costs now.
+    assert!(forecast[0].value.is_some_and(|tao| (0.0005..0.001).contains(&tao)), "{forecast:?}");
+    assert!(forecast[0].how.contains("in 7.5 days") && forecast[0].how.contains("2.0 registrations a day"), "{forecast:?}");
+    let direct = chain::tracker::forecast::forecast(&Rule::DEFAULT, TAO, 2.0, 216_000, 4).unwrap();
+    assert_eq!(answer.price_forecast, direct);
+    // Where the rule, the rate or the price is not known it says so.
+    let missing = RuleError::Missing("the half-life");
+    for (known, word) in [
+        (Known { rule: Err(missing), ..known() }, "half-life"),
+        (Known { registrations_per_day: None, ..known() }, "how many register"),
+        (Known { price_tao: None, ..known() }, "the price now"),
+        (Known { registrations_per_day: Some(f64::NAN), ..known() }, "rate"),
+    ] {
+        let answer = recommend::answer(&QUESTION, &known);
+        let terms: Vec<_> = answer.terms.iter().filter(|term| term.name == "registration forecast").collect();
+        assert!(terms.len() == 1 && terms[0].value.is_none() && terms[0].how.contains(word), "{terms:?}");
+        assert!(answer.price_forecast.is_empty());
+    }
+}
+
+#[test]
+fn survival_is_said_of_ages_at_which_newcomers_were_watched() {
+    let term = |answer: &recommend::Recommendation, name: &str| answer.terms.iter().find(|term| term.name == name).unwrap().clone();
+    let half_a_day = BLOCKS_PER_DAY / 2;
+    let answer = recommend::answer(&QUESTION, &Known { curve: watched_from(half_a_day), undated_ends: 3, ..known() });
+    assert_eq!(answer.verdict, Verdict::Estimate);
+    let immune = term(&answer, "survival past immunity");
+    assert_eq!(immune.value, Some(1.0));
+    assert!(immune.how.contains("of those that reach 0.50 days") && immune.how.contains("3 of them as late as can be"), "{immune:?}");
+    // The registration is earned before the youngest of these ages.
+    assert!(answer.outcomes.iter().any(|one| one.break_even_days.is_some_and(|days| days < 0.5) && one.break_even_chance.is_none()));
+    let early = recommend::answer(&QUESTION, &Known { curve: watched_from(half_a_day), immunity_blocks: Some(7), ..known() });
+    assert_eq!(term(&early, "survival past immunity").value, None, "nobody was watched at that age");
+    let old = recommend::answer(&QUESTION, &Known { curve: watched_from(2 * BLOCKS_PER_DAY), immunity_blocks: Some(40_000), ..known() });
+    assert_eq!(term(&old, "survival past immunity").value, None, "of newcomers nothing is known");
 }
 
 #[test]
@@ -297,6 +363,50 @@ fn a_snapshot_that_carries_it_tells_income_cost_and_eviction() {
     let cost = cost::of(64, &plain);
     assert_eq!((cost.burn_cost_tao, cost.is_full, cost.registrations_per_day), (None, None, None));
     assert!(recommend::known(64, &plain, Curve::default()).miner_alpha_per_day.is_empty());
+}
+
+#[test]
+fn registrations_are_counted_where_a_full_subnet_hides_the_least_of_them() {
+    // 256 UIDs, of which each takes its turn: one of them every 50 blocks, 144 a day.
+    let address = |number: u64| format!("5{}", (0..47).map(|i| if number >> (i % 20) & 1 == 1 { 'A' } else { 'B' }).collect::<String>());
+    let state = |block: u64, apart: u64| {
+        let mut state = Subnet { n_neurons: 256, block, ..Subnet::default() };
+        for back in 0..256 {
+            let at = block / apart - back;
+            let uid = u16::try_from(at % 256).unwrap();
+            state.uid_hotkey_map.insert(uid, address(at).parse().unwrap());
+            state.registration_blocks.insert(uid, at * apart);
+        }
+        state
+    };
+    let rate = |state: &Subnet| cost::of(1, state).registrations_per_day.unwrap();
+    let crowded = rate(&state(1_000_000, 50));
+    assert!((140.0..150.0).contains(&crowded), "a week shows 256 / 7 a day, a day all: {crowded}");
+    // 720 a day: even a day shows no more than 256; snapshots of every two hours do.
+    let mut analyzer = Analyzer::new("finney", Counting::Observed);
+    let subnet = |block: u64| [(1, state(block, 10))].into();
+    for block in (1_000_000..=1_030_000).step_by(600) {
+        analyzer.add("one", Ok(Snapshot { timestamp: block.to_string(), network: "finney".to_owned(), subnets: subnet(block) }));
+    }
+    assert!((rate(&analyzer.states()[&1]) - 256.0).abs() < 1e-9);
+    let counted = analyzer.registrations_per_day(1).unwrap();
+    assert!((counted - 720.0).abs() < 1.0, "{counted}");
+    assert_eq!(analyzer.registrations_per_day(2), None);
+    // One newcomer an hour ago is no rate of 24 a day, nor one in the minutes between two snapshots.
+    let mut quiet = state(20_000_000, 50_000);
+    quiet.registration_blocks.insert(0, 19_999_700);
+    assert!(rate(&quiet) < 0.5, "{}", rate(&quiet));
+    let mut analyzer = Analyzer::new("finney", Counting::Observed);
+    let later = {
+        let mut later = Subnet { block: 20_000_050, ..quiet.clone() };
+        later.uid_hotkey_map.insert(0, address(77_777).parse().unwrap());
+        later.registration_blocks.insert(0, 20_000_020);
+        later
+    };
+    for state in [quiet, later] {
+        analyzer.add("one", Ok(Snapshot { timestamp: "t".to_owned(), network: "finney".to_owned(), subnets: [(1, state)].into() }));
+    }
+    assert!(analyzer.registrations_per_day(1).unwrap() < 0.5);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
 };
 use chain::tracker::{
     analysis::Counting,
-    recommend::{self, Outcome, Question, Recommendation, Verdict, parse_tao},
+    recommend::{self, Known, Outcome, Question, Recommendation, Verdict, parse_tao},
     survival::kaplan_meier,
     tao,
     tenure::Origin,
@@ -67,7 +67,12 @@ pub(super) async fn run(args: Recommend) -> Result<(), Failure> {
         .filter(|(netuid, _)| **netuid != 0 && args.explain.is_none_or(|one| one == **netuid))
         .map(|(netuid, state)| {
             let curve = kaplan_meier(&analyzer.tenures().lives(*netuid, Origin::Registration));
-            recommend::answer(&question, &recommend::known(*netuid, state, curve))
+            let known = Known {
+                undated_ends: analyzer.tenures().undated_ends(*netuid),
+                registrations_per_day: analyzer.registrations_per_day(*netuid),
+                ..recommend::known(*netuid, state, curve)
+            };
+            recommend::answer(&question, &known)
         })
         .collect();
     if answers.is_empty() {

@@ -16,6 +16,9 @@ const MAX_CELLS: usize = 20_000;
 /// Steps forward, at most; longer windows take longer steps.
 const MAX_STEPS: u64 = 50_000;
 
+/// What a step moves of all odds when the forecast has settled; times the steps it is far below a percentile's hundredth.
+const STILL: f64 = 1e-12;
+
 /// The price at a time to come, in rao.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Point {
@@ -60,12 +63,15 @@ pub fn forecast(rule: &Rule, price_rao: u64, registrations_per_day: f64, blocks:
         (price.round() as u64).max(rule.min_rao).min(rule.max_rao.max(rule.min_rao))
     };
     let mut found = Vec::new();
-    let mut done = 0_u64;
+    let (mut done, mut still) = (0_u64, false);
     for point in 0..=points.max(1) {
         let at = u64::try_from(u128::from(blocks) * u128::from(point) / u128::from(points.max(1))).unwrap_or(blocks);
         let wanted = (at as f64 / step).round() as u64;
-        while done < wanted {
-            odds = forward(&odds, &arrivals, jump / step);
+        while done < wanted && !still {
+            let next = forward(&odds, &arrivals, jump / step);
+            // Never more in a later step: once next to nothing moves, the rest of the steps together move next to nothing.
+            still = odds.iter().zip(&next).map(|(before, after)| (before - after).abs()).sum::<f64>() < STILL;
+            odds = next;
             done += 1;
         }
         let quantile = |part: f64| {

@@ -5,9 +5,11 @@
 //! earns little at first, the pool's other sellers, its fee, and moves of prices. Where the samples are small it gives no number.
 
 use super::{
-    BLOCKS_PER_DAY, RAO,
+    BLOCKS_PER_DAY, RAO, cost,
+    forecast::{self, Point},
+    price::{Rule, RuleError},
     snapshot::Subnet,
-    survival::{Curve, MIN_ENDED},
+    survival::{Curve, MIN_AT_RISK, MIN_ENDED},
 };
 use serde::Serialize;
 
@@ -16,6 +18,12 @@ pub const MIN_MINERS: usize = 10;
 
 /// The percentiles of income that are shown.
 pub const PERCENTILES: [u8; 4] = [25, 50, 75, 90];
+
+/// Times within the window for which the price of a registration is forecast.
+const FORECASTS: u32 = 4;
+
+/// Days beyond which the price is not forecast.
+const MAX_FORECAST_DAYS: u64 = 365;
 
 /// What somebody asks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -49,8 +57,14 @@ pub struct Known {
     pub open: Option<bool>,
     /// Blocks for which a newcomer is immune.
     pub immunity_blocks: Option<u64>,
+    /// How that price moves.
+    pub rule: Result<Rule, RuleError>,
+    /// Registrations a day of late.
+    pub registrations_per_day: Option<f64>,
     /// How long miners live, from their registration.
     pub curve: Curve,
+    /// Ends of which only the latest possible date is known.
+    pub undated_ends: usize,
 }
 
 /// A number with where it comes from.
@@ -83,7 +97,8 @@ pub struct Outcome {
     pub profit_usd: f64,
     /// Days until the registration is earned; `None` if it never is.
     pub break_even_days: Option<f64>,
-    /// The chance to live so long; `None` if it never breaks even, or nobody was watched for so long.
+    /// The chance to live so long, of those that reach the curve's youngest age; `None` if it never breaks even, or hardly anybody was watched
+    /// at that age.
     pub break_even_chance: Option<f64>,
 }
 
@@ -112,6 +127,8 @@ pub struct Recommendation {
     pub outcomes: Vec<Outcome>,
     /// What went in, and what came of it.
     pub terms: Vec<Term>,
+    /// What a registration will cost, now and at times within the window; empty unless the rule, the price and the rate are known.
+    pub price_forecast: Vec<Point>,
 }
 
 impl Recommendation {
@@ -121,7 +138,7 @@ impl Recommendation {
     }
 }
 
-/// What a snapshot knows of a subnet; the curve comes from many.
+/// What a snapshot knows of a subnet; the curve comes from many, and so may a better rate of registrations and the number of undated ends.
 pub fn known(netuid: u16, state: &Subnet, curve: Curve) -> Known {
     let p = &state.parameters;
     let epochs = p.tempo.map(|tempo| BLOCKS_PER_DAY as f64 / (tempo as f64 + 1.0));
@@ -142,7 +159,10 @@ pub fn known(netuid: u16, state: &Subnet, curve: Curve) -> Known {
         price_tao: p.burn_rao.map(super::tao),
         open: p.registration_allowed,
         immunity_blocks: p.immunity_period,
+        rule: Rule::of(p),
+        registrations_per_day: cost::registrations_per_day(state),
         curve,
+        undated_ends: 0,
     }
 }
 
@@ -159,6 +179,35 @@ fn percentile(sorted: &[f64], part: f64) -> f64 {
     low + (high - low) * at.fract()
 }
 
+/// What a registration will cost at times within a window, or why that is not known.
+fn price_forecast(known: &Known, window: u64) -> Result<Vec<Point>, String> {
+    let rule = known.rule.as_ref().map_err(ToString::to_string)?;
+    let price = known.price_tao.ok_or("the price now is not known")?;
+    let rate = known.registrations_per_day.ok_or("how many register is not known")?;
+    let price_rao = (price * RAO as f64).round() as u64;
+    let window = window.min(MAX_FORECAST_DAYS * BLOCKS_PER_DAY);
+    forecast::forecast(rule, price_rao, rate, window, FORECASTS).map_err(|error| error.to_string())
+}
+
+/// The forecast as terms: the median, with the band in words.
+fn forecast_terms(forecast: &Result<Vec<Point>, String>, known: &Known) -> Vec<Term> {
+    let term = |value, how| Term { name: "registration forecast", value, unit: "TAO", how };
+    let rate = known.registrations_per_day.unwrap_or_default();
+    match forecast {
+        Err(why) => vec![term(None, why.clone())],
+        Ok(points) => {
+            let one = |point: &Point| {
+                let (at, low, high) = (super::days(point.blocks), super::tao(point.low_rao), super::tao(point.high_rao));
+                term(
+                    Some(super::tao(point.median_rao)),
+                    format!("in {at:.1} days; 10 to 90 %: {low:.4} to {high:.4}; {rate:.1} registrations a day"),
+                )
+            };
+            points.iter().skip(1).map(one).collect()
+        }
+    }
+}
+
 /// Answers for one subnet.
 pub fn answer(question: &Question, known: &Known) -> Recommendation {
     let Question { gpus, gpu_usd_per_hour, gpu_price_from, tao_usd, budget_tao, days } = *question;
@@ -172,12 +221,18 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
     let gpu_usd_per_day = f64::from(gpus) * gpu_usd_per_hour * 24.0;
     let mut incomes = known.miner_alpha_per_day.clone();
     incomes.sort_by(f64::total_cmp);
-    let past_immunity = known.immunity_blocks.and_then(|blocks| curve.survival(blocks)).filter(|_| curve.enough());
+    let past_immunity = known.immunity_blocks.and_then(|blocks| curve.survival(blocks)).filter(|_| curve.enough() && young);
     let term = |name, value, unit, how: String| Term { name, value, unit, how };
-    let curve_how = format!("Kaplan-Meier, {} of {} tenures ended", curve.ended, curve.lives);
-    let bound = if watched < window { ", none watched longer, so a lower bound" } else { "" };
-    let terms = vec![
+    let late = if known.undated_ends > 0 { format!(", {} of them as late as can be", known.undated_ends) } else { String::new() };
+    let from = super::days(curve.from_age_blocks);
+    let reached = if curve.from_age_blocks > 0 { format!(", of those that reach {from:.2} days") } else { String::new() };
+    let curve_how = format!("Kaplan-Meier, {} of {} tenures ended{late}{reached}", curve.ended, curve.lives);
+    let bound = if watched < window { ", few watched longer, so a lower bound" } else { "" };
+    let forecast = price_forecast(known, window);
+    let mut terms = vec![
         term("miners", Some(incomes.len() as f64), "UIDs", "UIDs without validator permit, owner's left out".to_owned()),
+        term("TAO in the pool", known.pool.map(|(tao, _)| tao), "TAO", "reserve in the last snapshot".to_owned()),
+        term("alpha in the pool", known.pool.map(|(_, alpha)| alpha), "alpha", "reserve in the last snapshot".to_owned()),
         term("alpha price", known.pool.map(|(tao, alpha)| tao / alpha), "TAO", "TAO in the pool / alpha in the pool".to_owned()),
         term("TAO price", Some(tao_usd), "USD", "as given".to_owned()),
         term("registration", known.price_tao, "TAO", "burn in the last snapshot".to_owned()),
@@ -189,6 +244,8 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
         term("budget", Some(budget_tao), "TAO", "as given".to_owned()),
         term("window", Some(days), "days", "as given".to_owned()),
     ];
+    let after_price = terms.iter().rposition(|term| term.name == "registration").map_or(terms.len(), |at| at + 1);
+    terms.splice(after_price..after_price, forecast_terms(&forecast, known));
     let mut missing = Vec::new();
     if incomes.len() < MIN_MINERS {
         missing.push(format!("income of {} miners, {MIN_MINERS} wanted", incomes.len()));
@@ -199,12 +256,13 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
     if known.price_tao.is_none() {
         missing.push("the price of a registration".to_owned());
     }
-    if curve.enough() && !young {
-        missing.push(format!("lives of newcomers: none was watched before an age of {:.1} days", super::days(curve.from_age_blocks)));
+    if lived.is_none() && curve.enough() {
+        missing.push(format!("lives of newcomers: too few were watched before an age of {from:.1} days"));
     } else if lived.is_none() {
-        missing.push(format!("{} tenures that ended, {MIN_ENDED} wanted", curve.ended));
+        missing.push(format!("{} tenures that ended at ages at which {MIN_AT_RISK} were watched, {MIN_ENDED} wanted", curve.counted()));
     }
-    let answer = |verdict, outcomes| Recommendation { netuid: known.netuid, verdict, outcomes, terms };
+    let price_forecast = forecast.unwrap_or_default();
+    let answer = |verdict, outcomes| Recommendation { netuid: known.netuid, verdict, outcomes, terms, price_forecast };
     let (Some(pool), Some(price_tao), Some(lived), true) = (known.pool, known.price_tao, lived, missing.is_empty()) else {
         return answer(Verdict::NotEnoughData(missing), Vec::new());
     };
