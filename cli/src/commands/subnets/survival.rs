@@ -19,6 +19,9 @@ use clap::{Args as ClapArgs, ValueEnum};
 use serde_json::json;
 use std::{fmt::Write as _, path::PathBuf};
 
+/// Rows of the table of hazards.
+const HAZARD_ROWS: usize = 30;
+
 /// How long UIDs live.
 #[derive(Debug, ClapArgs)]
 #[command(
@@ -58,9 +61,9 @@ struct Told {
     netuid: u16,
     origin: Origin,
     curve: Curve,
-    /// Ends that only the snapshot dates which misses them.
+    /// Ends of which only the latest possible date is known.
     undated: usize,
-    /// Empty if most ends are not dated: they would all seem to fall on the snapshots.
+    /// Empty if most ends are not dated: they would seem to fall late, on the snapshots or shortly before.
     hazards: Vec<Hazard>,
 }
 
@@ -73,7 +76,7 @@ impl Told {
         Self { netuid, origin, curve, undated, hazards }
     }
 
-    /// The part that lives longer than some days; none if nothing dates an end before.
+    /// The part of those that reach the curve's first age that lives longer than some days; none if nothing dates an end before.
     fn survival(&self, at_days: u64) -> Option<f64> {
         let at = at_days * BLOCKS_PER_DAY;
         let blurred = self.undated > 0 && self.curve.at(at).is_none();
@@ -82,6 +85,11 @@ impl Told {
 
     fn median_days(&self) -> Option<f64> {
         self.curve.median_blocks().filter(|_| self.curve.enough()).map(days)
+    }
+
+    /// The age from which the curve tells, in days.
+    fn from_days(&self) -> Option<f64> {
+        self.curve.enough().then(|| days(self.curve.from_age_blocks))
     }
 
     /// The last point of the curve.
@@ -96,12 +104,15 @@ impl Told {
             Origin::FirstSeen => "Time since they were first seen, whatever their age then.",
         };
         let blurred = if self.undated > 0 {
-            " No registration block dates some ends: they count as of the snapshot that first misses the hotkey, so the curve is right \
-             at snapshots and too high between them; a swapped hotkey counts as an end."
+            " Of some ends only the latest possible date is known: the snapshot that first misses the hotkey, or, over more than a day, its \
+             last successor's registration. So the curve is right at snapshots and too high between them. Without registration blocks a \
+             swapped hotkey counts as an end."
         } else {
             ""
         };
-        format!("{from}{blurred} UIDs that were trimmed or still live count as long as they were watched.")
+        format!(
+            "{from} A curve is of those that reach its first age, and ends where fewer than {MIN_AT_RISK} were watched.{blurred} UIDs that were trimmed or still live count as long as they were watched."
+        )
     }
 }
 
@@ -136,7 +147,7 @@ fn all(args: &Survival, mut all: Vec<Told>) -> Result<(), Failure> {
             let rows = all.iter().map(|one| {
                 json!({
                     "netuid": one.netuid, "from": document(&one.origin), "tenures": one.curve.lives, "ended": one.curve.ended,
-                    "undated_ends": one.undated, "enough_data": one.curve.enough(), "median_days": one.median_days(),
+                    "undated_ends": one.undated, "enough_data": one.curve.enough(), "from_days": one.from_days(), "median_days": one.median_days(),
                     "survival_1d": one.survival(1), "survival_7d": one.survival(7), "survival_30d": one.survival(30),
                     "watched_days": one.end().map(|(days, _)| days), "survival_at_end": one.end().map(|(_, survival)| survival),
                 })
@@ -149,6 +160,7 @@ fn all(args: &Survival, mut all: Vec<Told>) -> Result<(), Failure> {
                 ("tenures", Column::Integer),
                 ("ended", Column::Integer),
                 ("undated_ends", Column::Integer),
+                ("from_days", Column::Number),
                 ("median_days", Column::Number),
                 ("survival_1d", Column::Number),
                 ("survival_7d", Column::Number),
@@ -162,6 +174,7 @@ fn all(args: &Survival, mut all: Vec<Told>) -> Result<(), Failure> {
                     (one.curve.lives as u64).into(),
                     (one.curve.ended as u64).into(),
                     (one.undated as u64).into(),
+                    one.from_days().into(),
                     one.median_days().into(),
                     one.survival(1).into(),
                     one.survival(7).into(),
@@ -199,8 +212,11 @@ fn render_all(all: &[Told], width: u16) -> String {
     let few = all.len() - known.len();
     if few > 0 {
         let words =
-            format!("{few} subnets: not enough data (fewer than {MIN_ENDED} tenures ended, or {MIN_AT_RISK} watched at the first end).");
+            format!("{few} subnets: not enough data (fewer than {MIN_ENDED} tenures ended at ages at which {MIN_AT_RISK} were watched).");
         text.push_str(&sentence(&words, width));
+    }
+    if let Some(from) = known.iter().filter_map(|one| one.from_days()).max_by(f64::total_cmp).filter(|from| *from > 0.0) {
+        text.push_str(&sentence(&format!("Of those that reach {from:.2} days, on some subnets less: -o json says it for each."), width));
     }
     if let Some(one) = known.iter().max_by_key(|one| one.undated).or(all.first().as_ref()) {
         text.push_str(&sentence(&one.words(), width));
@@ -260,12 +276,16 @@ fn render(told: &Told, width: u16) -> String {
     let curve = &told.curve;
     let mut text = format!("Subnet {}: {} tenures, {} ended.\n", told.netuid, curve.lives, curve.ended);
     if !curve.enough() {
-        let words = format!("Not enough data: {MIN_ENDED} tenures that ended are wanted, and {MIN_AT_RISK} watched at the first end.");
+        let words = format!("Not enough data: {MIN_ENDED} tenures that ended are wanted, at ages at which {MIN_AT_RISK} were watched.");
         text.push_str(&sentence(&words, width));
         text.push_str(&sentence(&told.words(), width));
         return text;
     }
-    let _ = writeln!(text, "Half live {}.", median(curve, told.undated));
+    let half = median(curve, told.undated);
+    let _ = match told.from_days().filter(|from| *from > 0.0) {
+        Some(from) => writeln!(text, "Of those that reach {from:.2} days, half live {half}."),
+        None => writeln!(text, "Half live {half}."),
+    };
     let mut table = Table::new(&["Age in days", "Watched", "Ended", "Survival", "95 % band"], width);
     // A curve of hundreds of steps is for plots; twenty rows show its shape.
     let every = curve.steps.len().div_ceil(20).max(1);
@@ -281,7 +301,8 @@ fn render(told: &Told, width: u16) -> String {
     let _ = writeln!(text, "\n{}", table.render());
     if !told.hazards.is_empty() {
         let mut table = Table::new(&["Age in days", "Watched days", "Ended", "Ends a day", "95 % interval"], width);
-        for bin in told.hazards.iter().filter(|bin| bin.watched_days > 0.0).take(30) {
+        let watched: Vec<_> = told.hazards.iter().filter(|bin| bin.watched_days > 0.0).collect();
+        for bin in watched.iter().take(HAZARD_ROWS) {
             table.row([
                 format!("{:.1} to {:.1}", days(bin.from_blocks), days(bin.to_blocks)),
                 format!("{:.1}", bin.watched_days),
@@ -291,6 +312,11 @@ fn render(told: &Told, width: u16) -> String {
             ]);
         }
         let _ = writeln!(text, "{}", table.render());
+        if let Some(last) = watched.last().filter(|_| watched.len() > HAZARD_ROWS) {
+            let (more, to) = (watched.len() - HAZARD_ROWS, days(last.to_blocks));
+            let words = format!("{more} more ages up to {to:.1} days; -o json has them, and a larger --bin-days puts them together.");
+            text.push_str(&sentence(&words, width));
+        }
     }
     text.push_str(&sentence(&told.words(), width));
     text
