@@ -98,6 +98,18 @@ fn empty_and_broken_snapshots_are_named_and_change_nothing() {
     let before = json(at, &["analyze", "--as-before", "--sort-by", "percentage"]);
     let first = &before["subnets"].as_array().unwrap().iter().find(|one| one["netuid"] == 1).unwrap()["replaced_percent"];
     assert!((first.as_f64().unwrap() - 48.05).abs() < 0.005, "the published number: {first}");
+    // Its own columns, and no rates by periods that have no length: 246 replacements and a "period" in which all was new.
+    let one = before["subnets"].as_array().unwrap().iter().find(|one| one["netuid"] == 1).unwrap();
+    assert_eq!((&one["replacements_per_period"], &one["periods"], &one["replacements"]), (&123.0.into(), &2.into(), &246.into()));
+    assert!(one.get("replacements_per_day").is_none() && one.get("days").is_none(), "{one}");
+    let ranking = table(at, &["analyze", "--as-before", "--limit", "3"]);
+    let rows: Vec<Vec<&str>> = ranking.lines().map(|line| line.split_whitespace().collect()).collect();
+    let first = rows.iter().find(|row| row.first() == Some(&"1")).unwrap();
+    assert_eq!(*first, ["1", "1", "123.0", "0.0", "48.05", "246", "0", "256.0", "2"], "{ranking}");
+    let top = |by: &str| json(at, &["analyze", "--as-before", "--sort-by", by])["subnets"][0]["netuid"].as_u64().unwrap();
+    assert_eq!(["replacements", "percentage", "deregistrations"].map(top), [1, 1, 38]);
+    let csv = text(at, &["analyze", "--as-before", "-o", "csv", "--plot", "b.svg"]);
+    assert!(csv.starts_with("netuid,replacements_per_period,") && csv.contains("\n1,123,0,"), "{csv}");
 }
 
 #[test]
@@ -240,9 +252,16 @@ fn snapshots_that_carry_all_are_answered_in_full() {
     assert_eq!((&survival["enough_data"], &survival["undated_ends"]), (&true.into(), &0.into()));
     let median = survival["median_days"].as_f64().unwrap();
     assert!((25.0..27.5).contains(&median), "each lives 26 days: {median}");
-    assert!(table(at, &["survival", "--netuid", "64", "--plot", "s.svg"]).contains("Half live 2"));
+    assert!(table(at, &["survival", "--netuid", "64", "--plot", "s.svg"]).contains("half live 2"));
     assert!(std::fs::read_to_string(at.join("s.svg")).unwrap().starts_with("<svg"));
     assert!(table(at, &["survival"]).lines().nth(1).unwrap().contains("100.0 %"));
+    // Newcomers are first seen some blocks after their registration: the curve says of whom it tells.
+    let from = json(at, &["survival"])["subnets"][0]["from_days"].as_f64().unwrap();
+    assert!(from > 0.0 && from < 0.2, "{from}");
+    let one = table(at, &["survival", "--netuid", "64", "--bin-days", "0.5"]);
+    assert!(one.contains(&format!("Of those that reach {from:.2} days, half live 2")), "{one}");
+    assert!(one.contains("more ages up to") && one.contains("-o json has them"), "{one}");
+    assert!(table(at, &["survival"]).contains(&format!("Of those that reach {from:.2} days")));
 
     let eviction = json(at, &["eviction", "--netuid", "64"]);
     let next = &eviction["uids"][0];
@@ -286,6 +305,9 @@ fn snapshots_that_carry_all_are_answered_in_full() {
     assert!(ranking.lines().nth(1).unwrap().trim_start().starts_with("64"), "{ranking}");
     let opened = table(at, &[&args[..], &["--explain", "64"]].concat());
     assert!(opened.contains("days a place lives") && opened.contains("8 x 2 USD (as given) x 24 h"), "{opened}");
+    assert!(opened.contains("alpha in the pool") && opened.contains("200000.0000"), "{opened}");
+    assert_eq!(opened.matches("registration forecast").count(), 4, "{opened}");
+    assert_eq!(answer["price_forecast"].as_array().unwrap().len(), 5);
     let poor = json(at, &["recommend", "--gpu", "8xh200", "--budget", "0.1", "--tao-usd", "400"]);
     assert_eq!(poor[0]["verdict"], "over_budget");
     assert!(text(at, &[&args[..], &["-o", "csv"]].concat()).lines().count() == 5);

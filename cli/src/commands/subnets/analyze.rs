@@ -1,6 +1,6 @@
 //! `subnets analyze`: competition on all subnets over the snapshots of a folder.
 
-use super::{Folder, Out, document, note_ignored, sentence, told_apart};
+use super::{Folder, Out, as_before, document, note_ignored, sentence, told_apart};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -23,13 +23,13 @@ use std::{fmt::Write as _, path::PathBuf};
 pub(super) struct Analyze {
     #[command(flatten)]
     folder: Folder,
-    /// What to rank by, a day
+    /// What to rank by: a day, or with --as-before a period
     #[arg(long, value_enum, default_value_t = Sort::Replacements)]
     sort_by: Sort,
     /// Rows of the table and the plot; 0 for all
     #[arg(long, default_value_t = 20, value_name = "N")]
     limit: usize,
-    /// Count periods as the existing tracker does, empty snapshots included
+    /// Count and rank as the existing tracker does, empty snapshots included
     #[arg(long)]
     as_before: bool,
     /// Draw the ranking into a file (.svg or .html)
@@ -71,8 +71,11 @@ pub(super) async fn run(args: Analyze) -> Result<(), Failure> {
         .advise("take another snapshot later, or name the network with --network"));
     }
     let (by, words) = args.sort_by.key();
-    analysis.sort(by);
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    if args.as_before {
+        return as_before::give(&analysis, by, limit, args.plot.as_deref(), &args.out);
+    }
+    analysis.sort(by);
     if let Some(path) = &args.plot {
         let value = |one: &SubnetCompetition| match by {
             SortBy::Replacements => one.replacements_per_day,

@@ -1,6 +1,7 @@
 //! `subnets`: what the tracker says, from snapshot files alone.
 
 mod analyze;
+mod as_before;
 mod compare;
 mod cost;
 mod eviction;

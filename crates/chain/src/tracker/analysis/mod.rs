@@ -5,7 +5,8 @@
 //! day of blocks; a long period hides changes that were changed again, so all rates are lower bounds.
 //!
 //! The existing tracker counts an empty snapshot as a period, and periods without a change not at all, whence its "48 %" for a subnet
-//! that lost 96 %. [`Counting::AsBefore`] counts that way, for comparing with numbers that were published.
+//! that lost 96 %. [`Counting::AsBefore`] counts that way, for comparing with numbers that were published. The length of such periods
+//! means nothing, so of its rates only those of [`Analysis::as_before`] do.
 
 mod analyzer;
 mod recent;
@@ -101,6 +102,28 @@ pub struct SubnetCompetition {
     pub replaced_percent_per_day: f64,
 }
 
+/// Competition on one subnet in the columns of the existing tracker, which knows periods and not their length.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Published {
+    /// Which subnet.
+    pub netuid: u16,
+    /// Replacements a period.
+    pub replacements_per_period: f64,
+    /// Deregistrations a period.
+    pub deregistrations_per_period: f64,
+    /// Changes a period.
+    pub changes_per_period: f64,
+    /// Replacements for each UID at the end of a period, in percent.
+    pub replaced_percent: f64,
+    /// Over all periods.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// UIDs at the ends of the periods, on average.
+    pub avg_uids: f64,
+    /// Periods in which something changed.
+    pub periods: u64,
+}
+
 /// Competition on all subnets.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Analysis {
@@ -124,7 +147,40 @@ pub struct Analysis {
     pub ignored: Vec<Ignored>,
 }
 
+impl Published {
+    /// What it is ranked by.
+    pub fn key(&self, by: SortBy) -> f64 {
+        match by {
+            SortBy::Replacements => self.replacements_per_period,
+            SortBy::Percentage => self.replaced_percent,
+            SortBy::Deregistrations => self.deregistrations_per_period,
+            SortBy::Changes => self.changes_per_period,
+        }
+    }
+}
+
 impl Analysis {
+    /// The columns and the ranking of the existing tracker, of an analysis that was counted [`Counting::AsBefore`].
+    pub fn as_before(&self, by: SortBy) -> Vec<Published> {
+        let row = |one: &SubnetCompetition| {
+            // A subnet is here for a change, so in a period.
+            let per_period = |count: u64| count as f64 / one.periods.max(1) as f64;
+            Published {
+                netuid: one.netuid,
+                replacements_per_period: per_period(one.counts.replacements),
+                deregistrations_per_period: per_period(one.counts.deregistrations),
+                changes_per_period: per_period(one.changes),
+                replaced_percent: one.replaced_percent,
+                counts: one.counts,
+                avg_uids: one.avg_uids,
+                periods: one.periods,
+            }
+        };
+        let mut rows: Vec<_> = self.subnets.iter().map(row).collect();
+        rows.sort_by(|a, b| b.key(by).total_cmp(&a.key(by)).then(a.netuid.cmp(&b.netuid)));
+        rows
+    }
+
     /// Ranks the subnets; those that are equal by netuid.
     pub fn sort(&mut self, by: SortBy) {
         let key = |one: &SubnetCompetition| match by {
