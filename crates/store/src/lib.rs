@@ -25,6 +25,7 @@ mod rows;
 mod sagas;
 mod servers;
 mod stops;
+mod tenures;
 mod wakeups;
 
 pub use chutes::ListedChute;
@@ -43,4 +44,5 @@ pub use outbox::{Publisher, Topic};
 pub use rebuild::{ClaimDispute, LivePlacement, Rebuilt};
 pub use sagas::{SagaStep, StepState};
 pub use servers::{GpuFacts, KnownGpu, KnownServer, ServerFacts};
+pub use tenures::{ChainBlock, Follow, FollowKey, NewTenure, RunningTenure, TenureChanges, TenureEnd, TenureLife};
 pub use wakeups::{Wakeups, Woken};

@@ -178,6 +178,25 @@ impl At {
         Ok(owner.filter(|owner| owner.0 != [0; 32]))
     }
 
+    /// Coldkeys of many hotkeys; those that the chain does not know are missing.
+    pub async fn owners(&self, hotkeys: &[AccountId]) -> Result<BTreeMap<AccountId, AccountId>, ReadError> {
+        let mut owners = BTreeMap::new();
+        for page in hotkeys.chunks(PAGE) {
+            let key = |hotkey: &AccountId| self.runtime.storage_key(PALLET, "Owner", (hotkey.0,)).map(|key| (key, *hotkey));
+            let asked = page.iter().map(key).collect::<Result<BTreeMap<_, _>, _>>().map_err(|source| self.misfit(source))?;
+            let keys: Vec<Vec<u8>> = asked.keys().cloned().collect();
+            for (key, value) in self.values(&keys).await? {
+                let hotkey = asked.get(&key).ok_or_else(|| wire::malformed("state_queryStorageAt", "the keys that were asked for"))?;
+                let owner: Option<AccountId> = match value {
+                    None => None,
+                    Some(value) => self.runtime.storage_value(PALLET, "Owner", Some(&value)).map_err(|source| self.misfit(source))?,
+                };
+                owners.extend(owner.filter(|owner| owner.0 != [0; 32]).map(|owner| (*hotkey, owner)));
+            }
+        }
+        Ok(owners)
+    }
+
     /// Balance and nonce of a key. All zero for one that the chain does not know.
     pub async fn account(&self, account: AccountId) -> Result<AccountInfo, ReadError> {
         self.required(self.storage("System", "Account", (account.0,)).await?, "System.Account")

@@ -1,0 +1,360 @@
+//! Who sat on which UID of the chain's subnets, block by block.
+//!
+//! A block's changes and the block as the new position are one transaction, and only the position before it can be left: whoever writes
+//! twice, or leaves a block out, is refused. Knows nothing of the chain; its callers read it.
+
+use std::collections::BTreeMap;
+
+use protocol::ids::Ss58;
+use sqlx::postgres::PgRow;
+use sqlx::{Postgres, Row as _, Transaction};
+
+use crate::rows::Columns as _;
+use crate::{Error, Store};
+
+/// A chain, and which of its subnets are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowKey {
+    /// Hash of the chain's first block.
+    pub genesis: [u8; 32],
+    /// Only this subnet, or all.
+    pub netuid: Option<u16>,
+}
+
+/// A block of the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainBlock {
+    /// How many came before it.
+    pub number: u64,
+    /// Its hash.
+    pub hash: [u8; 32],
+}
+
+/// How far a chain was followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Follow {
+    /// Its number here.
+    pub id: i64,
+    /// What is followed.
+    pub key: FollowKey,
+    /// The first block that was taken in.
+    pub first_block: u64,
+    /// The last one.
+    pub block: ChainBlock,
+}
+
+/// A tenure that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningTenure {
+    /// Which subnet.
+    pub netuid: u16,
+    /// Which UID.
+    pub uid: u16,
+    /// Who sits there.
+    pub hotkey: Ss58,
+    /// Its owner.
+    pub coldkey: Option<Ss58>,
+    /// Block of registration.
+    pub registered_at: u64,
+    /// Whether it may set weights.
+    pub validator: bool,
+}
+
+/// A tenure that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTenure {
+    /// Who sits where.
+    pub tenure: RunningTenure,
+    /// The first block that shows it.
+    pub from: u64,
+    /// The UID of the subnet whose tenure ends with this block and goes on in this one.
+    pub continues: Option<u16>,
+    /// Replaced within the block in which it began.
+    pub passed: bool,
+}
+
+/// A tenure that ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TenureEnd {
+    /// Which subnet.
+    pub netuid: u16,
+    /// Which UID.
+    pub uid: u16,
+    /// In which block.
+    pub at: u64,
+    /// How: one of the words that the table takes.
+    pub how: &'static str,
+}
+
+/// What a block changed.
+#[derive(Debug, Clone, Default)]
+pub struct TenureChanges {
+    /// Tenures that end; before any begins.
+    pub ended: Vec<TenureEnd>,
+    /// Tenures that begin.
+    pub begun: Vec<NewTenure>,
+    /// Running tenures that may, or may not, set weights from now on: subnet, UID, whether.
+    pub permits: Vec<(u16, u16, bool)>,
+    /// What a registration costs now, in rao, by subnet.
+    pub prices: Vec<(u16, u64)>,
+}
+
+/// A life on a subnet: one tenure, or several that go on with one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TenureLife {
+    /// The UID, at last.
+    pub uid: u16,
+    /// Block of registration.
+    pub registered_at: u64,
+    /// The first block that shows it.
+    pub first_seen: u64,
+    /// When its place was lost; `None` while it runs.
+    pub ended_at: Option<u64>,
+    /// Whether it was lost to a newcomer.
+    pub replaced: bool,
+    /// Whether it could set weights when it was last looked at.
+    pub validator: bool,
+}
+
+impl Store {
+    /// What chains are followed, and how far.
+    pub async fn follows(&self) -> Result<Vec<Follow>, Error> {
+        self.within(async {
+            let rows = sqlx::query("SELECT * FROM chain_follows ORDER BY id").fetch_all(&self.pool).await?;
+            rows.iter().map(follow).collect()
+        })
+        .await
+    }
+
+    /// How far a chain was followed, with all tenures that run and the last price of each subnet, in rao.
+    pub async fn followed(&self, key: FollowKey) -> Result<Option<(Follow, Vec<RunningTenure>, BTreeMap<u16, u64>)>, Error> {
+        self.within(async {
+            let mut tx = self.begin().await?;
+            // All three of one moment.
+            sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
+            let row = sqlx::query("SELECT * FROM chain_follows WHERE genesis = $1 AND coalesce(netuid, -1) = coalesce($2, -1)")
+                .bind(key.genesis.as_slice())
+                .bind(key.netuid.map(i32::from))
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(found) = row.as_ref().map(follow).transpose()? else { return Ok(None) };
+            let rows = sqlx::query("SELECT * FROM chain_tenures WHERE follow = $1 AND ended_at IS NULL").bind(found.id).fetch_all(&mut *tx);
+            let running = rows.await?.iter().map(running).collect::<Result<Vec<_>, _>>()?;
+            let prices = sqlx::query(
+                "SELECT DISTINCT ON (netuid) netuid, burn_rao::text AS burn FROM chain_prices WHERE follow = $1 ORDER BY netuid, block DESC",
+            );
+            let prices = prices.bind(found.id).fetch_all(&mut *tx).await?;
+            let prices = prices.iter().map(|row| Ok((small(row, "netuid")?, amount(row)?))).collect::<Result<_, Error>>()?;
+            Ok(Some((found, running, prices)))
+        })
+        .await
+    }
+
+    /// Takes in a block: moves from `after` (`None` for the first one) to `block`, with what changed, all or nothing.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] where the position is another than `after`: somebody else follows, too, or the block was taken in before.
+    /// [`Error::NotFound`] where a tenure is to end or go on that does not run.
+    pub async fn take_block(
+        &self,
+        key: FollowKey,
+        after: Option<ChainBlock>,
+        block: ChainBlock,
+        changes: &TenureChanges,
+    ) -> Result<(), Error> {
+        self.within(async {
+            let mut tx = self.begin().await?;
+            let follow = advance(&mut tx, key, after, block).await?;
+            set_permits(&mut tx, follow, &changes.permits).await?;
+            let lives = end(&mut tx, follow, &changes.ended).await?;
+            begin(&mut tx, follow, block, &changes.begun, &lives).await?;
+            keep_prices(&mut tx, follow, block, &changes.prices).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The lives that were seen on a subnet, in the order in which they came. There is one for each registration that was seen.
+    pub async fn lives(&self, follow: &Follow, netuid: u16) -> Result<Vec<TenureLife>, Error> {
+        self.within(async {
+            let rows = sqlx::query(
+                "SELECT min(registered_at) AS registered_at, min(from_block) AS first_seen,
+                        (array_agg(uid ORDER BY id DESC))[1] AS uid, (array_agg(ended_at ORDER BY id DESC))[1] AS ended_at,
+                        (array_agg(how ORDER BY id DESC))[1] AS how, (array_agg(validator ORDER BY id DESC))[1] AS validator
+                 FROM chain_tenures WHERE follow = $1 AND netuid = $2 GROUP BY life ORDER BY life",
+            );
+            let rows = rows.bind(follow.id).bind(i32::from(netuid)).fetch_all(&self.pool).await?;
+            let life = |row: &PgRow| {
+                Ok(TenureLife {
+                    uid: small(row, "uid")?,
+                    registered_at: number(row, "registered_at")?,
+                    first_seen: number(row, "first_seen")?,
+                    ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(unsigned).transpose()?,
+                    replaced: row.try_get::<Option<&str>, _>("how")? == Some("replaced"),
+                    validator: row.try_get("validator")?,
+                })
+            };
+            rows.iter().map(life).collect()
+        })
+        .await
+    }
+
+    /// The subnets of which tenures were seen.
+    pub async fn followed_subnets(&self, follow: &Follow) -> Result<Vec<u16>, Error> {
+        self.within(async {
+            let rows = sqlx::query("SELECT DISTINCT netuid FROM chain_tenures WHERE follow = $1 ORDER BY netuid").bind(follow.id);
+            rows.fetch_all(&self.pool).await?.iter().map(|row| small(row, "netuid")).collect()
+        })
+        .await
+    }
+
+    /// What a registration on a subnet cost, in rao, from which block on.
+    pub async fn registration_prices(&self, follow: &Follow, netuid: u16) -> Result<Vec<(u64, u64)>, Error> {
+        self.within(async {
+            let query = "SELECT block, burn_rao::text AS burn FROM chain_prices WHERE follow = $1 AND netuid = $2 ORDER BY block";
+            let rows = sqlx::query(query).bind(follow.id).bind(i32::from(netuid)).fetch_all(&self.pool).await?;
+            rows.iter().map(|row| Ok((number(row, "block")?, amount(row)?))).collect()
+        })
+        .await
+    }
+}
+
+type Tx = Transaction<'static, Postgres>;
+
+/// Moves the position, and holds it until the end of the transaction.
+async fn advance(tx: &mut Tx, key: FollowKey, after: Option<ChainBlock>, block: ChainBlock) -> Result<i64, Error> {
+    let elsewhere =
+        || Error::AlreadyExists(format!("block {} was taken in already, or another program follows the same subnets", block.number));
+    let Some(after) = after else {
+        let begun = sqlx::query_scalar(
+            "INSERT INTO chain_follows (genesis, netuid, first_block, block, hash) VALUES ($1, $2, $3, $3, $4)
+             ON CONFLICT DO NOTHING RETURNING id",
+        );
+        let begun =
+            begun.bind(key.genesis.as_slice()).bind(key.netuid.map(i32::from)).bind(signed(block.number)?).bind(block.hash.as_slice());
+        return begun.fetch_optional(&mut **tx).await?.ok_or_else(elsewhere);
+    };
+    if block.number != after.number + 1 {
+        return Err(Error::Invalid(format!("block {} does not follow block {}", block.number, after.number)));
+    }
+    let moved = sqlx::query_scalar(
+        "UPDATE chain_follows SET block = $3, hash = $4
+         WHERE genesis = $1 AND coalesce(netuid, -1) = coalesce($2, -1) AND block = $5 AND hash = $6 RETURNING id",
+    );
+    let moved = moved.bind(key.genesis.as_slice()).bind(key.netuid.map(i32::from)).bind(signed(block.number)?).bind(block.hash.as_slice());
+    moved.bind(signed(after.number)?).bind(after.hash.as_slice()).fetch_optional(&mut **tx).await?.ok_or_else(elsewhere)
+}
+
+async fn set_permits(tx: &mut Tx, follow: i64, permits: &[(u16, u16, bool)]) -> Result<(), Error> {
+    let query = sqlx::query(
+        "UPDATE chain_tenures AS tenure SET validator = now.validator
+         FROM unnest($2::int[], $3::int[], $4::bool[]) AS now(netuid, uid, validator)
+         WHERE follow = $1 AND ended_at IS NULL AND tenure.netuid = now.netuid AND tenure.uid = now.uid",
+    );
+    let of = |pick: fn(&(u16, u16, bool)) -> u16| permits.iter().map(|one| i32::from(pick(one))).collect::<Vec<_>>();
+    let query = query.bind(follow).bind(of(|one| one.0)).bind(of(|one| one.1));
+    query.bind(permits.iter().map(|one| one.2).collect::<Vec<_>>()).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Ends tenures; their lives by subnet and UID.
+async fn end(tx: &mut Tx, follow: i64, ended: &[TenureEnd]) -> Result<BTreeMap<(u16, u16), i64>, Error> {
+    let query = sqlx::query(
+        "UPDATE chain_tenures AS tenure SET ended_at = greatest(now.at, from_block), how = now.how
+         FROM unnest($2::int[], $3::int[], $4::bigint[], $5::text[]) AS now(netuid, uid, at, how)
+         WHERE follow = $1 AND ended_at IS NULL AND tenure.netuid = now.netuid AND tenure.uid = now.uid
+         RETURNING tenure.netuid, tenure.uid, life",
+    );
+    let of = |pick: fn(&TenureEnd) -> u16| ended.iter().map(|one| i32::from(pick(one))).collect::<Vec<_>>();
+    let at = ended.iter().map(|one| signed(one.at)).collect::<Result<Vec<_>, _>>()?;
+    let query = query.bind(follow).bind(of(|one| one.netuid)).bind(of(|one| one.uid)).bind(at);
+    let rows = query.bind(ended.iter().map(|one| one.how).collect::<Vec<_>>()).fetch_all(&mut **tx).await?;
+    if rows.len() != ended.len() {
+        return Err(Error::NotFound(format!("{} of {} tenures that are to end", ended.len().abs_diff(rows.len()), ended.len())));
+    }
+    rows.iter().map(|row| Ok(((small(row, "netuid")?, small(row, "uid")?), row.try_get("life")?))).collect()
+}
+
+async fn begin(tx: &mut Tx, follow: i64, block: ChainBlock, begun: &[NewTenure], lives: &BTreeMap<(u16, u16), i64>) -> Result<(), Error> {
+    let life = |new: &NewTenure| match new.continues {
+        None => Ok(None),
+        Some(uid) => {
+            let missing = || Error::NotFound(format!("a tenure on UID {uid} of subnet {} that ends here", new.tenure.netuid));
+            lives.get(&(new.tenure.netuid, uid)).copied().map(Some).ok_or_else(missing)
+        }
+    };
+    let lives = begun.iter().map(life).collect::<Result<Vec<Option<i64>>, _>>()?;
+    let query = sqlx::query(
+        "INSERT INTO chain_tenures (follow, life, netuid, uid, hotkey, coldkey, registered_at, from_block, ended_at, how, validator)
+         SELECT $1, coalesce(life, nextval('chain_lives')), netuid, uid, hotkey, coldkey, registered_at, from_block,
+                CASE WHEN passed THEN $2 END, CASE WHEN passed THEN 'replaced' END, validator
+         FROM unnest($3::bigint[], $4::int[], $5::int[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::bool[], $11::bool[])
+              AS new(life, netuid, uid, hotkey, coldkey, registered_at, from_block, passed, validator)",
+    );
+    let of = |pick: fn(&NewTenure) -> u16| begun.iter().map(|one| i32::from(pick(one))).collect::<Vec<_>>();
+    let blocks = |pick: fn(&NewTenure) -> u64| begun.iter().map(|one| signed(pick(one))).collect::<Result<Vec<_>, _>>();
+    let query = query.bind(follow).bind(signed(block.number)?).bind(lives).bind(of(|one| one.tenure.netuid)).bind(of(|one| one.tenure.uid));
+    let query = query.bind(begun.iter().map(|one| one.tenure.hotkey.as_str()).collect::<Vec<_>>());
+    let query = query.bind(begun.iter().map(|one| one.tenure.coldkey.as_ref().map(Ss58::as_str)).collect::<Vec<_>>());
+    let query = query.bind(blocks(|one| one.tenure.registered_at)?).bind(blocks(|one| one.from)?);
+    let query = query.bind(begun.iter().map(|one| one.passed).collect::<Vec<_>>());
+    query.bind(begun.iter().map(|one| one.tenure.validator).collect::<Vec<_>>()).execute(&mut **tx).await?;
+    Ok(())
+}
+
+async fn keep_prices(tx: &mut Tx, follow: i64, block: ChainBlock, prices: &[(u16, u64)]) -> Result<(), Error> {
+    let query = sqlx::query(
+        "INSERT INTO chain_prices (follow, netuid, block, burn_rao)
+         SELECT $1, netuid, $2, burn::numeric FROM unnest($3::int[], $4::text[]) AS new(netuid, burn)",
+    );
+    let query = query.bind(follow).bind(signed(block.number)?).bind(prices.iter().map(|one| i32::from(one.0)).collect::<Vec<_>>());
+    query.bind(prices.iter().map(|one| one.1.to_string()).collect::<Vec<_>>()).execute(&mut **tx).await?;
+    Ok(())
+}
+
+fn follow(row: &PgRow) -> Result<Follow, Error> {
+    let hash = |column: &str| {
+        let bytes: &[u8] = row.try_get(column)?;
+        bytes.try_into().map_err(|_| Error::Corrupt(format!("{column} is no hash")))
+    };
+    let netuid = row.try_get::<Option<i32>, _>("netuid")?.map(|_| small(row, "netuid")).transpose()?;
+    Ok(Follow {
+        id: row.try_get("id")?,
+        key: FollowKey { genesis: hash("genesis")?, netuid },
+        first_block: number(row, "first_block")?,
+        block: ChainBlock { number: number(row, "block")?, hash: hash("hash")? },
+    })
+}
+
+fn running(row: &PgRow) -> Result<RunningTenure, Error> {
+    Ok(RunningTenure {
+        netuid: small(row, "netuid")?,
+        uid: small(row, "uid")?,
+        hotkey: row.id("hotkey")?,
+        coldkey: row.maybe_id("coldkey")?,
+        registered_at: number(row, "registered_at")?,
+        validator: row.try_get("validator")?,
+    })
+}
+
+fn small(row: &PgRow, column: &str) -> Result<u16, Error> {
+    u16::try_from(row.try_get::<i32, _>(column)?).map_err(|_| Error::Corrupt(format!("{column} is beyond 16 bits")))
+}
+
+fn number(row: &PgRow, column: &str) -> Result<u64, Error> {
+    unsigned(row.try_get(column)?)
+}
+
+fn unsigned(number: i64) -> Result<u64, Error> {
+    u64::try_from(number).map_err(|_| Error::Corrupt("a block's number is negative".to_owned()))
+}
+
+fn signed(number: u64) -> Result<i64, Error> {
+    i64::try_from(number).map_err(|_| Error::Invalid(format!("block {number} is beyond what can be kept")))
+}
+
+/// An amount of rao: up to 64 bits, which no integer of Postgres holds.
+fn amount(row: &PgRow) -> Result<u64, Error> {
+    row.try_get::<&str, _>("burn")?.parse().map_err(|_| Error::Corrupt("a price is beyond 64 bits".to_owned()))
+}
