@@ -37,6 +37,8 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         tokio::select! {
+            // Commands that end well when they are interrupted say so first.
+            biased;
             outcome = run(command) => outcome,
             _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
         }

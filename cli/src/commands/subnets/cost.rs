@@ -1,6 +1,6 @@
 //! `subnets cost`: what a place costs, beside how contested it is.
 
-use super::{Folder, Out, document, note_ignored, sentence, shown, state};
+use super::{Folder, Out, database::Followed, document, note_ignored, sentence, shown, state};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use chain::tracker::{
-    analysis::{Analyzer, Counting, PriceSample},
+    analysis::{Counting, PriceSample},
     cost::{self, Cost as Place},
     days, tao,
 };
@@ -36,6 +36,9 @@ pub(super) struct Cost {
     /// What a registration on one subnet cost, snapshot by snapshot
     #[arg(long, requires = "netuid")]
     history: bool,
+    /// The history that `subnets follow` keeps, and no snapshots
+    #[arg(long, value_name = "URL", requires = "history", conflicts_with = "dir")]
+    database_url: Option<String>,
     /// Draw the history into a file (.svg or .html)
     #[arg(long, value_name = "FILE", requires = "history")]
     plot: Option<PathBuf>,
@@ -47,11 +50,20 @@ pub(super) struct Cost {
 }
 
 pub(super) async fn run(args: Cost) -> Result<(), Failure> {
+    let of_one = || match args.netuid[..] {
+        [netuid] => Ok(netuid),
+        _ => Err(Failure::new(Kind::Usage, "--history is of one subnet: --netuid N")),
+    };
+    if let Some(url) = &args.database_url {
+        let netuid = of_one()?;
+        let (samples, last) = Followed::open(url, &args.folder.network).await?.prices(netuid).await?;
+        return history(&args, netuid, &samples, last);
+    }
     let analyzer = args.folder.watch(Counting::Observed).await?;
     note_ignored(&analyzer);
     if args.history {
-        let [netuid] = args.netuid[..] else { return Err(Failure::new(Kind::Usage, "--history is of one subnet: --netuid N")) };
-        return history(&args, netuid, &analyzer);
+        let netuid = of_one()?;
+        return history(&args, netuid, analyzer.prices(netuid), state(&analyzer, netuid)?.block);
     }
     let wanted = |netuid: &u16| args.netuid.is_empty() || args.netuid.contains(netuid);
     let place = |netuid: u16, state| Place { registrations_per_day: analyzer.registrations_per_day(netuid), ..cost::of(netuid, state) };
@@ -111,9 +123,7 @@ fn no_prices() -> Failure {
         .advise("a snapshot of ours has them; the existing tracker's have UIDs and hotkeys only")
 }
 
-fn history(args: &Cost, netuid: u16, analyzer: &Analyzer) -> Result<(), Failure> {
-    let last = state(analyzer, netuid)?.block;
-    let samples = analyzer.prices(netuid);
+fn history(args: &Cost, netuid: u16, samples: &[PriceSample], last: u64) -> Result<(), Failure> {
     let (Some(lowest), Some(highest)) = (samples.iter().min_by_key(|one| one.burn_rao), samples.iter().max_by_key(|one| one.burn_rao))
     else {
         return Err(no_prices());
@@ -134,7 +144,7 @@ fn history(args: &Cost, netuid: u16, analyzer: &Analyzer) -> Result<(), Failure>
                 table.row([one.block.to_string(), format!("{:.2}", ago(one)), format!("{:.6}", tao(one.burn_rao))]);
             }
             let words = format!(
-                "Subnet {netuid}: lowest {:.6} TAO {:.1} days ago, highest {:.6} TAO {:.1} days ago, as far as the snapshots saw.",
+                "Subnet {netuid}: lowest {:.6} TAO {:.1} days ago, highest {:.6} TAO {:.1} days ago, as far as was seen.",
                 tao(lowest.burn_rao),
                 ago(lowest),
                 tao(highest.burn_rao),

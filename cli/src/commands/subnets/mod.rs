@@ -4,7 +4,9 @@ mod analyze;
 mod as_before;
 mod compare;
 mod cost;
+mod database;
 mod eviction;
+mod follow;
 mod forecast;
 mod recommend;
 mod survival;
@@ -51,6 +53,8 @@ enum Command {
     Forecast(forecast::Forecast),
     /// Where a place would pay
     Recommend(recommend::Recommend),
+    /// Keep every change, block by block, in Postgres
+    Follow(follow::Follow),
 }
 
 pub(crate) async fn run(args: Subnets) -> Result<(), Failure> {
@@ -62,6 +66,7 @@ pub(crate) async fn run(args: Subnets) -> Result<(), Failure> {
         Command::Eviction(args) => eviction::run(args).await,
         Command::Forecast(args) => forecast::run(args).await,
         Command::Recommend(args) => recommend::run(args).await,
+        Command::Follow(args) => follow::run(args).await,
     }
 }
 
@@ -201,7 +206,7 @@ mod tests {
         let command = Args::command();
         let subnets = command.find_subcommand("subnets").unwrap();
         let names: Vec<&str> = subnets.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help").collect();
-        assert_eq!(names, ["analyze", "compare", "cost", "survival", "eviction", "forecast", "recommend"]);
+        assert_eq!(names, ["analyze", "compare", "cost", "survival", "eviction", "forecast", "recommend", "follow"]);
         for words in
             names.iter().map(|name| vec!["chutes-miner", "subnets", name, "--help"]).chain([vec!["chutes-miner", "subnets", "--help"]])
         {

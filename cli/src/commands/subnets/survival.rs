@@ -1,6 +1,6 @@
 //! `subnets survival`: how long UIDs live.
 
-use super::{Folder, Out, document, note_ignored, sentence, state};
+use super::{Folder, Out, database::Followed, document, note_ignored, sentence, state};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -10,10 +10,10 @@ use crate::{
 };
 use chain::tracker::{
     BLOCKS_PER_DAY,
-    analysis::{Analyzer, Counting},
+    analysis::Counting,
     days,
     survival::{Curve, Hazard, MIN_AT_RISK, MIN_ENDED, hazard, kaplan_meier},
-    tenure::Origin,
+    tenure::{Life, Origin},
 };
 use clap::{Args as ClapArgs, ValueEnum};
 use serde_json::json;
@@ -34,6 +34,9 @@ const HAZARD_ROWS: usize = 30;
 pub(super) struct Survival {
     #[command(flatten)]
     folder: Folder,
+    /// Read what `subnets follow` keeps, and no snapshots
+    #[arg(long, value_name = "URL", conflicts_with = "dir")]
+    database_url: Option<String>,
     /// One subnet, with its curve
     #[arg(long, value_name = "N")]
     netuid: Option<u16>,
@@ -56,7 +59,7 @@ enum From {
     FirstSeen,
 }
 
-/// What the snapshots tell of one subnet.
+/// What the snapshots, or the tenures that were followed, tell of one subnet.
 struct Told {
     netuid: u16,
     origin: Origin,
@@ -68,11 +71,9 @@ struct Told {
 }
 
 impl Told {
-    fn new(analyzer: &Analyzer, netuid: u16, origin: Origin, bin_blocks: u64) -> Self {
-        let lives = analyzer.tenures().lives(netuid, origin);
-        let curve = kaplan_meier(&lives);
-        let undated = analyzer.tenures().undated_ends(netuid);
-        let hazards = if undated * 2 > curve.ended { Vec::new() } else { hazard(&lives, bin_blocks) };
+    fn new(netuid: u16, origin: Origin, lives: &[Life], undated: usize, bin_blocks: u64) -> Self {
+        let curve = kaplan_meier(lives);
+        let hazards = if undated * 2 > curve.ended { Vec::new() } else { hazard(lives, bin_blocks) };
         Self { netuid, origin, curve, undated, hazards }
     }
 
@@ -125,13 +126,36 @@ pub(super) async fn run(args: Survival) -> Result<(), Failure> {
         From::Registration => Origin::Registration,
         From::FirstSeen => Origin::FirstSeen,
     };
+    if let Some(url) = &args.database_url {
+        return of_database(&args, &Followed::open(url, &args.folder.network).await?, origin, bin as u64).await;
+    }
     let analyzer = args.folder.watch(Counting::Observed).await?;
     note_ignored(&analyzer);
+    let told = |netuid: u16| {
+        let tenures = analyzer.tenures();
+        Told::new(netuid, origin, &tenures.lives(netuid, origin), tenures.undated_ends(netuid), bin as u64)
+    };
     if let Some(netuid) = args.netuid {
         state(&analyzer, netuid)?;
-        return one(&args, &Told::new(&analyzer, netuid, origin, bin as u64));
+        return one(&args, &told(netuid));
     }
-    all(&args, analyzer.states().keys().map(|netuid| Told::new(&analyzer, *netuid, origin, bin as u64)).collect())
+    all(&args, analyzer.states().keys().map(|netuid| told(*netuid)).collect())
+}
+
+async fn of_database(args: &Survival, followed: &Followed, origin: Origin, bin_blocks: u64) -> Result<(), Failure> {
+    let told = async |netuid: u16| {
+        let tenures = followed.tenures(netuid).await?;
+        let lives: Vec<Life> = tenures.iter().filter(|tenure| !tenure.validator).filter_map(|tenure| tenure.life(origin)).collect();
+        Ok::<_, Failure>(Told::new(netuid, origin, &lives, 0, bin_blocks))
+    };
+    if let Some(netuid) = args.netuid {
+        return one(args, &told(netuid).await?);
+    }
+    let mut every = Vec::new();
+    for netuid in followed.subnets().await? {
+        every.push(told(netuid).await?);
+    }
+    all(args, every)
 }
 
 fn all(args: &Survival, mut all: Vec<Told>) -> Result<(), Failure> {
