@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use chain::follow::{Changes, FollowError, Follower, Held, Opened, Place, TenureSink};
 use chain::read::rpc::{RpcError, RpcOptions};
-use chain::read::{Block, Chain, ChainConfig, ReadError};
+use chain::read::{AccountId, Block, Chain, ChainConfig, ReadError};
 use chain_sim::{Faults, Sim};
-use story::{BLOCK, FIRST, LAST, Story, key};
+use story::{BLOCK, FIRST, LAST, Story};
 
 /// A tenure as a sink keeps it: how it began, where it ended and how.
 type Row = (Opened, Option<(u64, &'static str)>);
@@ -118,7 +118,10 @@ fn assert_told(memory: &Memory) {
     assert_eq!(sn64, [(FIRST, 500_000), (b - 1, 630_000), (b + 2, 1_000_000)]);
     assert_eq!(kept.blocks, (FIRST..=LAST).collect::<Vec<_>>());
     let sold = kept.rows.iter().find(|(opened, _)| opened.continues == Some(3) && opened.uid == 3).unwrap();
-    assert_eq!(sold.0.place, Place { hotkey: key(4), coldkey: Some(key(144)), registered_at: b - 996, validator: false });
+    assert_eq!(
+        sold.0.place,
+        Place { hotkey: AccountId([4; 32]), coldkey: Some(AccountId([144; 32])), registered_at: b - 996, validator: false }
+    );
     let validators: BTreeSet<u16> = kept.rows.iter().filter(|(opened, _)| opened.place.validator).map(|(opened, _)| opened.uid).collect();
     assert_eq!(validators, BTreeSet::from([0]));
 }
@@ -136,7 +139,7 @@ fn assert_complete(memory: &Memory, history: &Story) {
                 .map(|(opened, _)| (opened.uid, opened.place.hotkey.0[0], opened.place.registered_at))
                 .collect();
             there.sort_unstable();
-            let uids = history.at(netuid, block);
+            let uids = history.history[&netuid].range(..=block).next_back().map(|(_, uids)| uids.clone()).unwrap_or_default();
             let is: Vec<_> = uids.iter().zip(0u16..).map(|((hotkey, _, registered), uid)| (uid, *hotkey, *registered)).collect();
             assert_eq!(there, is, "subnet {netuid} in block {block}");
         }

@@ -7,11 +7,15 @@ use chain::{
     tracker::{analysis::PriceSample, tenure::Tenure},
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use store::{ChainBlock, Error, Follow, FollowKey, NewTenure, Options, RunningTenure, Store, TenureChanges, TenureEnd};
 
 /// Prepares to use a database; it is connected when it is first asked.
 pub(super) fn connect(url: &str) -> Result<Store, Failure> {
-    let options = Options { application_name: "chutes-miner".to_owned(), max_connections: 2, ..Options::default() };
+    // All UIDs of the chain are begun and loaded in one statement.
+    let (statement_timeout, deadline) = (Duration::from_secs(30), Duration::from_secs(60));
+    let application_name = "chutes-miner".to_owned();
+    let options = Options { application_name, max_connections: 2, statement_timeout, deadline, ..Options::default() };
     Store::connect(url, &options)
         .map_err(|error| Failure::new(Kind::Usage, error.to_string()).advise("--database-url postgres://USER:PASSWORD@HOST/DATABASE"))
 }

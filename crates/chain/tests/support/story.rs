@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chain::read::{AccountId, Runtime};
+use chain::read::Runtime;
 use chain_sim::{METADATA_V15, World, unpack};
 
 /// The newest block when the story begins; the newest final one is two blocks older.
@@ -14,10 +14,6 @@ pub(crate) const LAST: u64 = BLOCK + 6;
 
 /// Hotkey, coldkey, block of registration; by UID.
 pub(crate) type Uids = Vec<(u8, u8, u64)>;
-
-pub(crate) fn key(number: u8) -> AccountId {
-    AccountId([number; 32])
-}
 
 /// What stands in each block, by subnet; and the world that says so.
 pub(crate) struct Story {
@@ -140,11 +136,6 @@ impl Story {
         let key = self.runtime.storage_key("System", "Events", ()).unwrap();
         self.world.set_storage(block, key.clone(), Some(bytes));
         self.world.set_storage(block + 1, key, None);
-    }
-
-    /// A subnet in a block.
-    pub(crate) fn at(&self, netuid: u16, block: u64) -> Uids {
-        self.history.get(&netuid).and_then(|history| history.range(..=block).next_back()).map(|(_, uids)| uids.clone()).unwrap_or_default()
     }
 }
 

@@ -14,4 +14,5 @@ mod nonces;
 mod outage;
 mod sagas;
 mod spawned;
+mod tenures;
 mod wakeups;
