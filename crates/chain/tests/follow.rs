@@ -15,8 +15,11 @@ use chain::read::{AccountId, Block, Chain, ChainConfig, ReadError};
 use chain_sim::{Faults, Sim};
 use story::{BLOCK, FIRST, LAST, Story};
 
+/// Where a tenure ended, and how.
+type Ended = Option<(u64, &'static str)>;
+
 /// A tenure as a sink keeps it: how it began, where it ended and how.
-type Row = (Opened, Option<(u64, &'static str)>);
+type Row = (Opened, Ended);
 
 #[derive(Default)]
 struct Kept {
@@ -84,7 +87,7 @@ fn chain(sim: &Sim) -> Chain {
 }
 
 /// UID, hotkey, from, until and how, of a subnet's tenures in the order in which they began.
-fn tenures(memory: &Memory, netuid: u16) -> Vec<(u16, u8, u64, Option<(u64, &'static str)>)> {
+fn tenures(memory: &Memory, netuid: u16) -> Vec<(u16, u8, u64, Ended)> {
     let kept = memory.0.lock().unwrap();
     let rows = kept.rows.iter().filter(|(opened, _)| opened.netuid == netuid);
     rows.map(|(opened, end)| (opened.uid, opened.place.hotkey.0[0], opened.from, *end)).collect()

@@ -14,8 +14,11 @@ fn compare(before: &Places, after: &Places) -> Changes {
     changes
 }
 
-/// UID and end of what ended, UID and origin of what began.
-fn told(changes: &Changes) -> (Vec<(u16, End, u64)>, Vec<(u16, u64, Option<u16>)>) {
+type Ends = Vec<(u16, End, u64)>;
+type Beginnings = Vec<(u16, u64, Option<u16>)>;
+
+/// UID, kind and block of what ended; UID, block and origin of what began.
+fn told(changes: &Changes) -> (Ends, Beginnings) {
     let closed = changes.closed.iter().map(|one| (one.uid, one.end, one.at)).collect();
     (closed, changes.opened.iter().map(|one| (one.uid, one.from, one.continues)).collect())
 }
