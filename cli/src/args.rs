@@ -41,6 +41,8 @@ pub(crate) enum Command {
     PurgeServer(PurgeServer),
     /// Keys: make, show, sign, convert
     Wallet(wallet::Wallet),
+    /// What stands on the chain
+    Chain(crate::commands::chain::Chain),
     /// Competition, prices and prospects on subnets
     Subnets(crate::commands::subnets::Subnets),
 }

@@ -58,6 +58,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::PurgeDeployment(args) => commands::purge::one(args).await,
         Command::PurgeServer(args) => commands::purge::server(args).await,
         Command::Wallet(args) => commands::wallet::run(args),
+        Command::Chain(args) => commands::chain::run(args).await,
         Command::Subnets(args) => commands::subnets::run(args).await,
     }
 }

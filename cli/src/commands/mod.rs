@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod add_node;
+pub(crate) mod chain;
 pub(crate) mod delete_node;
 pub(crate) mod inventory;
 pub(crate) mod lock;

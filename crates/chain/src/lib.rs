@@ -3,5 +3,6 @@
 pub mod follow;
 pub mod read;
 pub mod submit;
+pub mod survey;
 pub mod tracker;
 pub mod wallet;

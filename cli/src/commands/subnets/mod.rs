@@ -9,6 +9,7 @@ mod eviction;
 mod follow;
 mod forecast;
 mod recommend;
+mod snapshot;
 mod survival;
 
 use crate::{
@@ -39,6 +40,8 @@ pub(crate) struct Subnets {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Take a snapshot of all subnets
+    Snapshot(snapshot::Take),
     /// Which subnets are contested most
     Analyze(analyze::Analyze),
     /// What changed between two snapshots
@@ -59,6 +62,7 @@ enum Command {
 
 pub(crate) async fn run(args: Subnets) -> Result<(), Failure> {
     match args.command {
+        Command::Snapshot(args) => snapshot::run(args).await,
         Command::Analyze(args) => analyze::run(args).await,
         Command::Compare(args) => compare::run(&args),
         Command::Cost(args) => cost::run(args).await,
@@ -207,6 +211,7 @@ mod tests {
         let subnets = command.find_subcommand("subnets").unwrap();
         let names: Vec<&str> = subnets.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help").collect();
         assert_eq!(names, ["analyze", "compare", "cost", "survival", "eviction", "forecast", "recommend", "follow"]);
+        assert_eq!(names, ["snapshot", "analyze", "compare", "cost", "survival", "eviction", "forecast", "recommend"]);
         for words in
             names.iter().map(|name| vec!["chutes-miner", "subnets", name, "--help"]).chain([vec!["chutes-miner", "subnets", "--help"]])
         {

@@ -35,6 +35,11 @@ impl Network {
         }
     }
 
+    /// The network whose first block has this hash, if it is a known one.
+    pub fn with_genesis(genesis: &[u8; 32]) -> Option<Self> {
+        (*genesis == FINNEY).then_some(Self::Finney)
+    }
+
     fn endpoints(self) -> &'static [&'static str] {
         match self {
             Self::Finney => {

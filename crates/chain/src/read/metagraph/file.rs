@@ -69,17 +69,8 @@ impl Store {
     pub fn save(&self, metagraph: &Metagraph) -> Result<PathBuf, ReadError> {
         let folder = self.subnet(metagraph.netuid);
         let path = folder.join(format!("block-{}.json", metagraph.block.number));
-        let write = || -> std::io::Result<()> {
-            fs::create_dir_all(&folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(&folder)?;
-            let mut buffer = std::io::BufWriter::new(&mut file);
-            serde_json::to_writer(&mut buffer, &Written { schema_version: SCHEMA_VERSION, network: &self.network, metagraph })?;
-            buffer.flush()?;
-            drop(buffer);
-            file.persist(&path)?;
-            Ok(())
-        };
-        write().map_err(|error| failed(&path, &error))?;
+        fs::create_dir_all(&folder).map_err(|error| failed(&path, &error))?;
+        save(&path, &self.network, metagraph)?;
         Ok(path)
     }
 
@@ -109,6 +100,7 @@ impl Store {
             ));
         }
         Ok(metagraph)
+        load(&self.subnet(netuid).join(format!("block-{block}.json"))).map(|(_, metagraph)| metagraph)
     }
 
     /// Blocks of a subnet of which there are files, in order. Other files are passed over.
@@ -134,11 +126,32 @@ impl Store {
 }
 
 /// Reads one file, wherever it stands: the name of its network, and the metagraph.
+/// Writes one file, wherever it shall stand; it replaces an older one.
 ///
 /// # Errors
 ///
 /// [`ReadError::File`].
 pub(crate) fn load(path: &Path) -> Result<(String, Metagraph), ReadError> {
+pub fn save(path: &Path, network: &str, metagraph: &Metagraph) -> Result<(), ReadError> {
+    let write = || -> std::io::Result<()> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut buffer = std::io::BufWriter::new(&mut file);
+        serde_json::to_writer(&mut buffer, &Written { schema_version: SCHEMA_VERSION, network, metagraph })?;
+        buffer.flush()?;
+        drop(buffer);
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|error| failed(path, &error))
+}
+
+/// Reads one file, wherever it stands: the name of its network, and the metagraph.
+///
+/// # Errors
+///
+/// [`ReadError::File`].
+pub fn load(path: &Path) -> Result<(String, Metagraph), ReadError> {
     let mut text = String::new();
     let file = fs::File::open(path).map_err(|error| failed(path, &error))?;
     file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| failed(path, &error))?;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::blocks::{Block, hash_text};
 use super::{AccountId, AxonInfo, Fixed, RAO_PER_TAO, ratio};
 
-pub use file::{SCHEMA_VERSION, Store};
+pub use file::{SCHEMA_VERSION, Store, load, save};
 
 /// A subnet at a block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -83,10 +83,16 @@ record! {
         pub max_uids: Option<u16> = None,
         /// Rao to register now (32).
         pub burn: Option<u64> = None,
+        /// Difficulty of registering by work (33).
+        pub difficulty: Option<u64> = None,
         /// Whether one can register (34).
         pub registration_allowed: Option<bool> = None,
         /// Blocks of immunity after registration (36).
         pub immunity_period: Option<u16> = None,
+        /// The least that a registration costs, in rao (39).
+        pub min_burn: Option<u64> = None,
+        /// The most, in rao (40).
+        pub max_burn: Option<u64> = None,
         /// Hotkeys (52).
         pub hotkeys: Option<Vec<AccountId>> = None,
         /// Coldkeys (53).

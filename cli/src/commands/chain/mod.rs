@@ -1,0 +1,68 @@
+//! `chain`: what stands on the chain now, or stood there at a block.
+
+mod endpoints;
+mod metagraph;
+mod neuron;
+mod status;
+mod subnets;
+
+use crate::failure::Failure;
+use clap::{Args as ClapArgs, Subcommand};
+
+pub(crate) use endpoints::{Endpoints, failed, network};
+
+/// Read the chain: blocks, subnets, metagraphs, neurons.
+#[derive(Debug, ClapArgs)]
+#[command(args_override_self = true, after_help = "Amounts are TAO, or alpha of the subnet. Nothing here needs a key or a cluster.")]
+pub(crate) struct Chain {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Whether the chain moves, and through which node it is read
+    Status(status::Status),
+    /// All subnets: places, price of a registration, price of alpha
+    Subnets(subnets::Subnets),
+    /// The UIDs of a subnet; save them, load them, bring them up to date
+    Metagraph(metagraph::Metagraph),
+    /// One UID of a subnet
+    Neuron(neuron::Neuron),
+}
+
+pub(crate) async fn run(args: Chain) -> Result<(), Failure> {
+    match args.command {
+        Command::Status(args) => status::run(args).await,
+        Command::Subnets(args) => subnets::run(args).await,
+        Command::Metagraph(args) => metagraph::run(args).await,
+        Command::Neuron(args) => neuron::run(args).await,
+    }
+}
+
+/// Rao as TAO, or the same fraction of alpha, with every digit.
+fn exact(rao: u64) -> String {
+    let per = chain::read::RAO_PER_TAO;
+    format!("{}.{:09}", rao / per, rao % per)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::args::Args;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn help_is_short_and_fits_eighty_columns() {
+        for words in [&["chain"][..], &["chain", "status"], &["chain", "subnets"], &["chain", "metagraph"], &["chain", "neuron"]] {
+            let words = [&["chutes-miner"], words, &["--help"]].concat();
+            let text = Args::command().term_width(80).try_get_matches_from(&words).unwrap_err().to_string();
+            assert!(text.lines().count() <= 60, "{words:?} has {} lines:\n{text}", text.lines().count());
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{words:?}:\n{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_shown_to_the_last_rao() {
+        assert_eq!([0, 1, 500_000, u64::MAX].map(super::exact), ["0.000000000", "0.000000001", "0.000500000", "18446744073.709551615"]);
+    }
+}

@@ -1,0 +1,196 @@
+//! `chain` and `subnets snapshot` as people and scripts use them, on a node that stands in for a real one.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use chain::tracker::snapshot::Snapshot;
+use chain_sim::{Faults, METADATA_V15, Recording, Sim, World, unpack};
+use serde_json::Value;
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+const BLOCK: u64 = 6_852_690;
+/// Who earns most on the recorded subnet 1.
+const BEST: &str = "5HCFWvRqzSHWRPecN7q8J6c7aKQnrCZTMHstPv39xL1wgDHh";
+/// `SubtensorModule.NetworksAdded`.
+const ADDED: &str = "658faa385070e074c85bf6b568cf05550e30450fc4d507a846032a7fa65d9a43";
+
+fn bytes(value: &Value) -> Vec<u8> {
+    hex(value.as_str().unwrap().trim_start_matches("0x"))
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+/// A node with what was recorded, and subnet 1 under the number 64, too.
+async fn node() -> Sim {
+    let mut world = World::new(BLOCK, 343, unpack(METADATA_V15).unwrap());
+    let recording = Recording::shipped().unwrap();
+    for scenario in ["get_all_subnets_info", "get_subnet_burn_cost", "get_neuron_for_pubkey_and_subnet", "get_netuids_for_hotkey", "metagraph"] {
+        recording.put(scenario, &mut world).unwrap();
+    }
+    for netuid in [1u16, 2, 64] {
+        world.set_storage(0, [hex(ADDED), netuid.to_le_bytes().to_vec()].concat(), Some(vec![1]));
+    }
+    for (_, params, answer) in recording.exchanges("metagraph").unwrap() {
+        if params[0] == "SubnetInfoRuntimeApi_get_selective_mechagraph" {
+            let mut arguments = bytes(&params[1]);
+            arguments[..2].copy_from_slice(&64u16.to_le_bytes());
+            world.set_call(0, params[0].as_str().unwrap(), arguments, bytes(&answer["result"]));
+        }
+    }
+    Sim::start(world).await.unwrap()
+}
+
+fn run(folder: &Path, endpoint: Option<&str>, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chutes-miner"));
+    command.current_dir(folder).args(args).env("COLUMNS", "80");
+    for name in ["BT_SUBTENSOR_CHAIN_ENDPOINT", "BT_CHAIN_ENDPOINT", "BT_SUBTENSOR_NETWORK"] {
+        command.env_remove(name);
+    }
+    if let Some(endpoint) = endpoint {
+        command.env("BT_SUBTENSOR_CHAIN_ENDPOINT", endpoint);
+    }
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!errors.contains("panicked"), "{args:?}: {errors}");
+    output
+}
+
+/// What a command that succeeds prints, which has to fit.
+fn text(folder: &Path, endpoint: &str, args: &[&str]) -> String {
+    let output = run(folder, Some(endpoint), args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(args.contains(&"json") || text.lines().all(|line| line.chars().count() <= 80), "{args:?} is too wide:\n{text}");
+    text
+}
+
+fn json(folder: &Path, endpoint: &str, args: &[&str]) -> Value {
+    serde_json::from_str(&text(folder, endpoint, &[args, &["-o", "json"]].concat())).unwrap()
+}
+
+fn fails(folder: &Path, endpoint: Option<&str>, args: &[&str], code: i32, words: &str) {
+    let output = run(folder, endpoint, args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(code) && errors.contains(words), "{args:?}: {:?} {errors}", output.status.code());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_the_chain_and_its_subnets_are_told() {
+    let (sim, folder) = (node().await, tempfile::tempdir().unwrap());
+    let (at, url) = (folder.path(), sim.url());
+    let status = json(at, &url, &["chain", "status"]);
+    assert_eq!((&status["block"]["number"], &status["best_block"]), (&(BLOCK - 2).into(), &BLOCK.into()));
+    assert_eq!((&status["endpoint"], &status["spec_version"], &status["network"]), (&url.clone().into(), &343.into(), &"custom".into()));
+    assert!(status["subnet_registration_rao"].as_u64().unwrap() > 0, "{status}");
+    let table = text(at, &url, &["chain", "status"]);
+    assert!(table.contains("Final block") && table.contains("343") && table.contains(&url), "{table}");
+
+    let subnets = json(at, &url, &["chain", "subnets"]);
+    let rows = subnets["subnets"].as_array().unwrap();
+    assert_eq!(rows.len(), 129);
+    let chutes = &rows[64];
+    assert_eq!((&chutes["netuid"], &chutes["max_allowed_uids"]), (&64.into(), &256.into()));
+    let price = chutes["alpha_price_tao"].as_f64().unwrap();
+    assert!((0.001..1.0).contains(&price), "{price}");
+    assert!(rows[0]["alpha_price_tao"].is_null(), "root has no alpha");
+    let table = text(at, &url, &["chain", "subnets"]);
+    assert!(table.contains("129 subnets at block") && table.lines().count() >= 132, "{table}");
+    assert!(table.lines().any(|line| line.contains("64") && line.contains("256/256")), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metagraph_is_shown_saved_loaded_and_brought_up_to_date() {
+    let (sim, folder) = (node().await, tempfile::tempdir().unwrap());
+    let (at, url) = (folder.path(), sim.url());
+    let table = text(at, &url, &["chain", "metagraph", "1", "--save", "1.json"]);
+    assert!(table.lines().nth(1).unwrap().split_whitespace().nth(1) == Some("5HCFWv..1wgDHh"), "{table}");
+    assert!(table.contains("20 of 1024 UIDs (--limit 0 shows all)"), "{table}");
+    assert_eq!(text(at, &url, &["chain", "metagraph", "1", "--limit", "0", "--sort-by", "uid"]).lines().count(), 1024 + 3 + 1);
+    let read = json(at, &url, &["chain", "metagraph", "1"]);
+    assert_eq!(read["neurons"][395]["hotkey"], BEST);
+
+    // A file needs no node.
+    let asked = sim.requests().len();
+    let loaded = json(at, "ws://127.0.0.1:1", &["chain", "metagraph", "1", "--load", "1.json"]);
+    assert_eq!((&loaded, sim.requests().len()), (&read, asked));
+    let same = run(at, Some(&url), &["chain", "metagraph", "1", "--load", "1.json", "--sync"]);
+    assert!(String::from_utf8_lossy(&same.stderr).contains("nothing newer than block 6852688"));
+    sim.advance(5);
+    let newer = json(at, &url, &["chain", "metagraph", "1", "--load", "1.json", "--sync", "--save", "1.json"]);
+    assert_eq!(newer["block"]["number"], BLOCK + 3);
+    assert_eq!(json(at, &url, &["chain", "metagraph", "1", "--load", "1.json"]), newer);
+
+    fails(at, None, &["chain", "metagraph", "2", "--load", "1.json"], 2, "is of subnet 1");
+    fails(at, None, &["chain", "metagraph", "1", "--load", "2.json"], 3, "2.json");
+    std::fs::write(at.join("bad.json"), "{}").unwrap();
+    fails(at, None, &["chain", "metagraph", "1", "--load", "bad.json"], 1, "bad.json");
+    fails(at, None, &["chain", "metagraph", "1", "--sync"], 2, "--load");
+    let other = node().await;
+    other.change(|world| world.set_genesis([9; 32]));
+    fails(at, Some(&other.url()), &["chain", "metagraph", "1", "--load", "1.json", "--sync"], 1, "another chain");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_neuron_is_found_by_uid_and_by_hotkey() {
+    let (sim, folder) = (node().await, tempfile::tempdir().unwrap());
+    let (at, url) = (folder.path(), sim.url());
+    let neuron = json(at, &url, &["chain", "neuron", "14", "29"]);
+    let hotkey = neuron["neuron"]["hotkey"].as_str().unwrap();
+    assert_eq!((&neuron["neuron"]["uid"], &neuron["registered_at"]), (&29.into(), &Value::Null));
+    let table = text(at, &url, &["chain", "neuron", "14", hotkey]);
+    assert!(table.contains(hotkey) && table.contains("14, 29"), "{table}");
+    fails(at, Some(&url), &["chain", "neuron", "13", hotkey], 3, "it is on subnet");
+    fails(at, Some(&url), &["chain", "neuron", "14", "5nonsense"], 2, "neither a UID");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_one_that_the_other_commands_read() {
+    let (sim, folder) = (node().await, tempfile::tempdir().unwrap());
+    let (at, url) = (folder.path(), sim.url());
+    let taken = json(at, &url, &["subnets", "snapshot", "--network", "finney"]);
+    assert_eq!((&taken["subnets"], &taken["uids"], &taken["block"]["number"]), (&2.into(), &2048.into(), &(BLOCK - 2).into()));
+    assert!(taken["failed"]["2"].as_str().unwrap().contains("not found"), "{taken}");
+    let snapshot = Snapshot::read(&at.join(taken["file"].as_str().unwrap())).unwrap();
+    assert_eq!((snapshot.network.as_str(), snapshot.timestamp.len(), snapshot.subnets[&64].dated()), ("finney", 26, true));
+    sim.advance(7200);
+    let shown = run(at, Some(&url), &["subnets", "snapshot", "--dir", "snapshots", "--network", "finney"]);
+    assert!(shown.status.success() && String::from_utf8_lossy(&shown.stderr).contains("left out subnet 2"));
+    // What is read from it without a node.
+    assert!(text(at, "ws://127.0.0.1:1", &["subnets", "cost", "--netuid", "64"]).contains("1024/1024"));
+    let eviction = json(at, "ws://127.0.0.1:1", &["subnets", "eviction", "--netuid", "64"]);
+    assert_eq!(eviction["uids"][0]["registrations"], 1, "{eviction}");
+    let analysis = json(at, "ws://127.0.0.1:1", &["subnets", "analyze"]);
+    assert_eq!((&analysis["snapshots"], &analysis["total"]["replacements"]), (&2.into(), &0.into()), "{analysis}");
+
+    std::fs::write(at.join("file"), "").unwrap();
+    fails(at, Some(&url), &["subnets", "snapshot", "--dir", "file"], 1, "file cannot be written");
+    sim.fail(Faults { truncate: 3, ..Faults::default() });
+    fails(at, Some(&url), &["subnets", "snapshot"], 5, "no subnet could be read");
+    assert_eq!(std::fs::read_dir(at.join("snapshots")).unwrap().count(), 2, "nothing is written of nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_take_over_from_each_other_and_old_blocks_come_from_the_archive() {
+    let (dead, sim, folder) = (node().await, node().await, tempfile::tempdir().unwrap());
+    dead.fail(Faults { refuse: true, ..Faults::default() });
+    let (at, url) = (folder.path(), sim.url());
+    let status = ["chain", "status", "--endpoint", &dead.url(), "--endpoint", &url, "-o", "json"];
+    let status: Value = serde_json::from_slice(&run(at, None, &status).stdout).unwrap();
+    assert_eq!(status["endpoint"], url);
+    assert!(dead.connections() > 0);
+    let old = ["chain", "metagraph", "1", "--block", "6850000", "-o", "json"];
+    fails(at, Some(&url), &old, 3, "--archive");
+    let archive = node().await;
+    archive.change(|world| world.keeps = None);
+    let read = json(at, &url, &[&old[..5], &["--archive", &archive.url()]].concat());
+    assert_eq!(read["block"]["number"], 6_850_000);
+    fails(at, Some(&dead.url()), &["chain", "status"], 8, "--endpoint URL");
+    fails(at, Some("ws://127.0.0.1:1"), &["chain", "subnets"], 8, "127.0.0.1:1");
+    fails(at, None, &["chain", "status", "--endpoint", "http://x"], 2, "is no network");
+    fails(at, None, &["chain", "status", "--endpoint", "finney", "--endpoint", &url], 2, "is a network");
+    fails(at, Some(&url), &["chain", "status", "--block", "99999999"], 3, "no endpoint knows block");
+}
