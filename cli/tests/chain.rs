@@ -28,7 +28,9 @@ fn hex(text: &str) -> Vec<u8> {
 async fn node() -> Sim {
     let mut world = World::new(BLOCK, 343, unpack(METADATA_V15).unwrap());
     let recording = Recording::shipped().unwrap();
-    for scenario in ["get_all_subnets_info", "get_subnet_burn_cost", "get_neuron_for_pubkey_and_subnet", "get_netuids_for_hotkey", "metagraph"] {
+    for scenario in
+        ["get_all_subnets_info", "get_subnet_burn_cost", "get_neuron_for_pubkey_and_subnet", "get_netuids_for_hotkey", "metagraph"]
+    {
         recording.put(scenario, &mut world).unwrap();
     }
     for netuid in [1u16, 2, 64] {
@@ -107,8 +109,8 @@ async fn a_metagraph_is_shown_saved_loaded_and_brought_up_to_date() {
     let (sim, folder) = (node().await, tempfile::tempdir().unwrap());
     let (at, url) = (folder.path(), sim.url());
     let table = text(at, &url, &["chain", "metagraph", "1", "--save", "1.json"]);
-    assert!(table.lines().nth(1).unwrap().split_whitespace().nth(1) == Some("5HCFWv..1wgDHh"), "{table}");
-    assert!(table.contains("20 of 1024 UIDs (--limit 0 shows all)"), "{table}");
+    assert!(table.lines().nth(1).unwrap().split_whitespace().nth(1) == Some("5HCF..gDHh"), "{table}");
+    assert!(table.contains("20 of 1024"), "{table}");
     assert_eq!(text(at, &url, &["chain", "metagraph", "1", "--limit", "0", "--sort-by", "uid"]).lines().count(), 1024 + 3 + 1);
     let read = json(at, &url, &["chain", "metagraph", "1"]);
     assert_eq!(read["neurons"][395]["hotkey"], BEST);
@@ -182,12 +184,12 @@ async fn nodes_take_over_from_each_other_and_old_blocks_come_from_the_archive() 
     let status: Value = serde_json::from_slice(&run(at, None, &status).stdout).unwrap();
     assert_eq!(status["endpoint"], url);
     assert!(dead.connections() > 0);
-    let old = ["chain", "metagraph", "1", "--block", "6850000", "-o", "json"];
+    let old = ["chain", "metagraph", "1", "--block", "6851690", "-o", "json"];
     fails(at, Some(&url), &old, 3, "--archive");
     let archive = node().await;
     archive.change(|world| world.keeps = None);
     let read = json(at, &url, &[&old[..5], &["--archive", &archive.url()]].concat());
-    assert_eq!(read["block"]["number"], 6_850_000);
+    assert_eq!(read["block"]["number"], 6_851_690);
     fails(at, Some(&dead.url()), &["chain", "status"], 8, "--endpoint URL");
     fails(at, Some("ws://127.0.0.1:1"), &["chain", "subnets"], 8, "127.0.0.1:1");
     fails(at, None, &["chain", "status", "--endpoint", "http://x"], 2, "is no network");

@@ -30,7 +30,9 @@ impl Endpoints {
             several => {
                 // A name among addresses is no address.
                 if let Some(name) = several.iter().find(|one| one.parse::<Network>().is_ok()) {
-                    return Err(wrong(&format!("--endpoint {name} is a network; repeated, it takes addresses such as ws://127.0.0.1:9944")));
+                    return Err(wrong(&format!(
+                        "--endpoint {name} is a network; repeated, it takes addresses such as ws://127.0.0.1:9944"
+                    )));
                 }
                 ChainConfig::parse(&several.join(",")).map_err(|error| wrong(&error))?
             }
@@ -87,7 +89,7 @@ pub(crate) fn named(block: Block) -> String {
 
 /// The beginning and end of an address.
 pub(crate) fn short(address: &str) -> String {
-    match (address.get(..6), address.get(address.len().saturating_sub(6)..)) {
+    match (address.get(..4), address.get(address.len().saturating_sub(4)..)) {
         (Some(head), Some(tail)) if address.len() > 16 => format!("{head}..{tail}"),
         _ => address.to_owned(),
     }

@@ -22,8 +22,8 @@ use std::{fmt::Write as _, path::PathBuf};
     args_override_self = true,
     after_help = "Examples:\n  chutes-miner chain metagraph 64 --limit 0\n  chutes-miner chain metagraph 64 --full --save 64.json\n  \
         chutes-miner chain metagraph 64 --load 64.json\n  chutes-miner chain metagraph 64 --load 64.json --sync --save 64.json\n\n\
-        S stake, I incentive, E emission (alpha an epoch), C consensus, Tv validator\ntrust, D dividends; * may validate. \
-        The runtime no longer computes rank and trust."
+        S stake, I incentive, E emission (alpha an epoch), C consensus, Tv validator\ntrust, D dividends, days since registration; * may validate. \
+        The runtime no\nlonger computes rank and trust."
 )]
 pub(super) struct Metagraph {
     /// The subnet
@@ -108,6 +108,11 @@ async fn load(args: &Metagraph, path: &std::path::Path) -> Result<(Graph, String
     Ok((graph, of))
 }
 
+/// With as many digits as a row has room for.
+fn amount(value: f64) -> String {
+    if value < 1000.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
 fn render(graph: &Graph, args: &Metagraph, width: u16) -> String {
     let letters = [Column::Stake, Column::Incentive, Column::Emission, Column::Consensus, Column::ValidatorTrust, Column::Dividends];
     let [stake, incentive, emission, consensus, trust, dividends] = letters.map(|column| graph.column(column));
@@ -125,19 +130,19 @@ fn render(graph: &Graph, args: &Metagraph, width: u16) -> String {
         rows.sort_by(|a, b| value(key, *b).total_cmp(&value(key, *a)));
     }
     rows.truncate(if args.limit == 0 { usize::MAX } else { args.limit });
-    let mut table = Table::new(&["UID", "Hotkey", "S", "I", "E", "C", "Tv", "D", "Age (d)"], width);
+    let mut table = Table::new(&["UID", "Hotkey", "S", "I", "E", "C", "Tv", "D", "Days"], width);
     for row in &rows {
         let Some(one) = graph.neurons.get(*row) else { continue };
         let age = one.registered_at.map(|registered| chain::tracker::days(graph.block.number.saturating_sub(registered)));
         table.row([
             format!("{}{}", one.uid, if one.validator_permit { "*" } else { "" }),
             short(&one.hotkey.to_string()),
-            format!("{:.1}", value(&stake, *row)),
+            amount(value(&stake, *row)),
             format!("{:.4}", value(&incentive, *row)),
             format!("{:.3}", value(&emission, *row)),
-            format!("{:.4}", value(&consensus, *row)),
-            format!("{:.4}", value(&trust, *row)),
-            format!("{:.4}", value(&dividends, *row)),
+            format!("{:.3}", value(&consensus, *row)),
+            format!("{:.3}", value(&trust, *row)),
+            format!("{:.3}", value(&dividends, *row)),
             age.map_or_else(|| "-".to_owned(), |age| format!("{age:.1}")),
         ]);
     }

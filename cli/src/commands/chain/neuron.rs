@@ -45,7 +45,10 @@ impl std::str::FromStr for Which {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self::Uid).or_else(|_| text.parse().map(Self::Hotkey)).map_err(|_| "neither a UID (0 to 65535) nor an SS58 address")
+        text.parse()
+            .map(Self::Uid)
+            .or_else(|_| text.parse().map(Self::Hotkey))
+            .map_err(|_| "neither a UID (0 to 65535) nor an SS58 address")
     }
 }
 
@@ -90,7 +93,9 @@ async fn elsewhere(at: &At, netuid: u16, hotkey: AccountId) -> Failure {
 
 fn render(neuron: &Read, at: &At, registered: Option<u64>) -> String {
     let mut text = String::new();
-    let mut line = |what: &str, value: &str| drop(writeln!(text, "{what:<16}{}", printable(value)));
+    let mut line = |what: &str, value: &str| {
+        let _ = writeln!(text, "{what:<16}{}", printable(value));
+    };
     line("Subnet, UID", &format!("{}, {}", neuron.netuid, neuron.uid));
     line("Block", &named(at.block()));
     line("Hotkey", &neuron.hotkey.to_string());

@@ -72,7 +72,9 @@ pub(super) async fn run(args: Status) -> Result<(), Failure> {
         return Ok(());
     }
     let mut text = String::new();
-    let mut line = |what: &str, value: &str| drop(writeln!(text, "{what:<17}{}", printable(value)));
+    let mut line = |what: &str, value: &str| {
+        let _ = writeln!(text, "{what:<17}{}", printable(value));
+    };
     line("Network", &format!("{network} ({name})"));
     line("Endpoint", &endpoint.unwrap_or_else(|| "-".to_owned()));
     line("Genesis", &format!("{}..", hex(&genesis).get(..18).unwrap_or_default()));
