@@ -113,7 +113,11 @@ async fn a_hotkey_has_a_place_or_none() {
     assert_eq!((best.netuid, best.block, place.uid, place.rank), (64, BLOCK - 2, 395, Some(1)));
     assert!((place.incentive - 1.0).abs() < f64::EPSILON && place.miners > 900 && best.burn_rao.is_some(), "{place:?}");
     let distance = place.distance.unwrap();
-    assert_eq!((distance.protected, distance.free_uids, distance.registrations), (true, 0, None), "the owner's own hotkey, to burn what it gets");
+    assert_eq!(
+        (distance.protected, distance.free_uids, distance.registrations),
+        (true, 0, None),
+        "the owner's own hotkey, to burn what it gets"
+    );
     // The one that the runtime's rule names is at the next registration's mercy.
     let taken = survey::snapshot(&at, "finney", "t").await.unwrap();
     let state = &taken.snapshot.subnets[&64];
@@ -164,4 +168,28 @@ async fn a_watch_sees_the_place_go_and_keeps_the_last_known_while_nobody_answers
     assert_eq!((gone.error, gone.standing.unwrap().block), (None, BLOCK + 18));
     drop(known);
     tokio::time::timeout(Duration::from_secs(20), task).await.expect("it ends when nobody listens").unwrap();
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_behind_is_not_believed() {
+    let (behind, good) = (Sim::start(world()).await.unwrap(), Sim::start(world()).await.unwrap());
+    let clock = |age: u64| {
+        let ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        (u64::try_from(ms).unwrap() - age * 1000).to_le_bytes().to_vec()
+    };
+    let now = runtime().storage_key("Timestamp", "Now", ()).unwrap();
+    behind.change(|world| world.set_storage(0, now.clone(), Some(clock(3600))));
+    good.change(|world| world.set_storage(0, now.clone(), Some(clock(12))));
+    let (mut known, work) = survey::watch(chain(&behind), 64, AccountId([7; 32]), Duration::from_millis(20));
+    let task = tokio::spawn(work);
+    let blind = until(&mut known, |known| known.error.is_some()).await;
+    assert!(blind.standing.is_none() && blind.error.unwrap().contains("60 min ago"), "it does not say that nobody is registered");
+    task.abort();
+
+    let both = ChainConfig::parse(&format!("{},{}", behind.url(), good.url())).unwrap();
+    let (mut known, work) = survey::watch(Chain::new(both), 64, BEST.parse().unwrap(), Duration::from_millis(20));
+    let task = tokio::spawn(work);
+    let seen = until(&mut known, |known| known.standing.is_some()).await;
+    assert!(seen.standing.unwrap().place.is_some() && seen.looks.1 > 0, "the other one was asked at the next look");
+    task.abort();
 }

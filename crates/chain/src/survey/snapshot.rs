@@ -46,8 +46,12 @@ pub async fn snapshot(at: &At, network: &str, timestamp: &str) -> Result<Taken, 
             Err(error) => Err(error.to_string()),
         };
         match state {
-            Ok(state) => drop(taken.snapshot.subnets.insert(netuid, state)),
-            Err(why) => drop(taken.failed.insert(netuid, why)),
+            Ok(state) => {
+                taken.snapshot.subnets.insert(netuid, state);
+            }
+            Err(why) => {
+                taken.failed.insert(netuid, why);
+            }
         }
     }
     Ok(taken)

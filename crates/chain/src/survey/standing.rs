@@ -6,6 +6,9 @@ use super::Terms;
 use crate::read::{AccountId, At, ReadError, SelectiveMetagraph, ratio};
 use crate::tracker::eviction::{self, Distance};
 
+/// Subnets have 256 UIDs, one has 1,024. The order of eviction takes the square of it, so nobody may make it long by claiming more.
+const MAX_UIDS: usize = 4096;
+
 /// How a hotkey stands on a subnet at a block.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Standing {
@@ -69,7 +72,10 @@ fn place(whole: &SelectiveMetagraph, terms: &Terms, block: u64, index: usize) ->
     let own = incentives.get(index).copied().unwrap_or(0);
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let better = count(miners.iter().filter(|one| **one > own).count());
-    let distance = eviction::from_snapshot(&terms.subnet(whole, block)).ok().and_then(|(neurons, rules)| {
+    let fits = whole.hotkeys.iter().flatten().count() <= MAX_UIDS && whole.max_uids.is_some_and(|max| usize::from(max) <= MAX_UIDS);
+    let state = fits.then(|| terms.subnet(whole, block)).filter(|state| state.fault().is_none());
+    let distance = state.and_then(|state| {
+        let (neurons, rules) = eviction::from_snapshot(&state).ok()?;
         eviction::distances(&neurons, &rules).into_iter().find(|one| one.uid == uid)
     });
     Some(Place {

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Standing;
-use crate::read::{AccountId, Chain};
+use crate::read::{AccountId, At, Chain, ReadError};
 
 /// For one look, all failovers included. Endpoints that drop by drop come to an answer are none.
 const LOOK: Duration = Duration::from_secs(90);
+
+/// Age of the newest final block from which on the endpoint, which may be catching up, is behind: what it tells is no news.
+const BEHIND: Duration = Duration::from_secs(600);
 
 /// What is known of a hotkey so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,9 +46,8 @@ pub fn watch(
     let (sender, receiver) = watch::channel(Watched::default());
     let work = async move {
         loop {
-            let look = async { Standing::read(&chain.at_finalized().await?, netuid, hotkey).await };
-            let outcome = match timeout(LOOK, look).await {
-                Ok(outcome) => outcome.map_err(|error| error.to_string()),
+            let outcome = match timeout(LOOK, look(&chain, netuid, hotkey)).await {
+                Ok(outcome) => outcome,
                 Err(_) => Err(format!("no endpoint answered in full within {} s", LOOK.as_secs())),
             };
             sender.send_modify(|known| match outcome {
@@ -64,4 +67,21 @@ pub fn watch(
         }
     };
     (receiver, work)
+}
+
+async fn look(chain: &Chain, netuid: u16, hotkey: AccountId) -> Result<Standing, String> {
+    let told = |error: ReadError| error.to_string();
+    let at = chain.at_finalized().await.map_err(told)?;
+    if let Some(minutes) = behind(&at).await.map_err(told)? {
+        chain.distrust("it is behind").await;
+        return Err(format!("the endpoint is behind, or the clock here is wrong: its newest final block was made {minutes} min ago"));
+    }
+    Standing::read(&at, netuid, hotkey).await.map_err(told)
+}
+
+/// How many minutes ago the block was made, if that is too long ago. A chain without a clock says 1970.
+async fn behind(at: &At) -> Result<Option<u64>, ReadError> {
+    let made = at.time().await?;
+    let age = u64::try_from(Timestamp::now().as_second() - made.as_second()).unwrap_or(0);
+    Ok((made.as_second() > 0 && age > BEHIND.as_secs()).then_some(age / 60))
 }
