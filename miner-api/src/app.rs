@@ -1,6 +1,7 @@
 //! What every handler shares.
 
 use crate::{
+    chain::Known,
     enrol::EnrolSettings,
     http::{rate::Rates, replays::Replays},
     metrics::Metrics,
@@ -58,6 +59,8 @@ pub struct App {
     pub rates: Rates,
     /// What an enrolled agent is told.
     pub enrol: EnrolSettings,
+    /// The hotkey on the chain, if that is watched.
+    pub chain: Known,
     /// Counters.
     pub metrics: Metrics,
 }

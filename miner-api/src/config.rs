@@ -54,6 +54,12 @@ pub struct Args {
     /// Seconds that a chute which the validator offers no more and which runs nowhere stays as a resource.
     #[arg(long, env = "WITHDRAWN_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub withdrawn_seconds: u64,
+    /// A node of the chain (ws://, wss://) through which the hotkey is watched, or finney; repeated: the next takes over. Off without.
+    #[arg(long, value_name = "URL", env = "CHAIN_ENDPOINT", value_delimiter = ',', hide_env_values = true)]
+    pub chain_endpoint: Vec<String>,
+    /// Seconds between two looks at the chain.
+    #[arg(long, value_name = "SECONDS", env = "CHAIN_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(12..=3600))]
+    pub chain_seconds: u64,
     /// The subnet; only 64 is known.
     #[arg(long, env = "NETUID", default_value_t = 64)]
     pub netuid: u16,

@@ -5,6 +5,7 @@
 //! that is the operator's.
 
 pub mod app;
+pub mod chain;
 pub mod config;
 pub mod enrol;
 #[cfg(test)]

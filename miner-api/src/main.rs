@@ -85,6 +85,9 @@ async fn run(args: Args) -> Result<()> {
     };
     let links = tokio::spawn(supervisor.run(shutdown.clone()));
 
+    let every = Duration::from_secs(args.chain_seconds);
+    let chain = miner_api::chain::start(&args.chain_endpoint, args.netuid, key.address(), every, metrics.clone(), shutdown.clone())?;
+
     let app = Arc::new(App {
         hotkey: key.address().clone(),
         clock: Clock::System,
@@ -101,6 +104,7 @@ async fn run(args: Args) -> Result<()> {
             api_server: args.api_server_url.as_ref().map_or(access.url, ToString::to_string).trim_end_matches('/').to_owned(),
             api_server_ca_pem,
         },
+        chain,
         metrics,
     });
     tracing::info!(hotkey = %app.hotkey, listen = %args.listen, listen_tls = %args.listen_tls, public_url = %args.public_url, "serving");

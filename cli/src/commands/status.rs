@@ -36,6 +36,9 @@ fn render(report: &Report, width: u16, colour: bool) -> String {
     let gepetto = &report.gepetto;
     let plan = gepetto.last_plan.as_deref().map_or_else(|| "none yet".to_owned(), output::printable);
     let _ = writeln!(text, "{}", output::wrapped(&format!("Gepetto {}: last plan: {plan}", gepetto.mode), width, 2));
+    if let Some(chain) = &report.chain {
+        let _ = writeln!(text, "{}", output::wrapped(&format!("Chain: {}", chain.line()), width, 2));
+    }
     money(&mut text, report);
     text
 }

@@ -12,6 +12,44 @@ pub(crate) struct Report {
     pub(crate) validators: Vec<Validator>,
     pub(crate) gepetto: Gepetto,
     pub(crate) ledger: Ledger,
+    pub(crate) chain: Option<Chain>,
+}
+
+/// How the hotkey stands on the chain.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Chain {
+    pub(crate) registered: Option<bool>,
+    pub(crate) netuid: Option<u16>,
+    pub(crate) uid: Option<u16>,
+    pub(crate) stake: Option<f64>,
+    pub(crate) incentive: Option<f64>,
+    pub(crate) rank: Option<u32>,
+    pub(crate) miners: Option<u32>,
+    pub(crate) registrations_to_eviction: Option<u32>,
+    pub(crate) immune_for_blocks: Option<u64>,
+    pub(crate) age_s: Option<i64>,
+}
+
+impl Chain {
+    /// In a sentence.
+    pub(crate) fn line(&self) -> String {
+        let netuid = self.netuid.map_or_else(|| "?".to_owned(), |netuid| netuid.to_string());
+        let age = self.age_s.map_or_else(String::new, |age| format!(", read {} ago", super::span(age)));
+        match (self.registered, self.uid) {
+            (Some(true), Some(uid)) => {
+                let rank = self.rank.zip(self.miners).map_or_else(String::new, |(rank, miners)| format!(", miner {rank} of {miners}"));
+                let immune = self.immune_for_blocks.filter(|blocks| *blocks > 0);
+                let immune = immune.map_or_else(String::new, |blocks| format!(", immune for {blocks} blocks"));
+                let lost = self.registrations_to_eviction.map_or_else(String::new, |nth| format!(", lost to registration {nth} from now"));
+                let (incentive, stake) = (self.incentive.unwrap_or_default(), self.stake.unwrap_or_default());
+                format!("UID {uid} on subnet {netuid}: incentive {incentive:.5}{rank}, stake {stake:.3}{immune}{lost}{age}")
+            }
+            (Some(true), None) => format!("registered on subnet {netuid}{age}"),
+            (Some(false), _) => format!("not registered on subnet {netuid}{age}"),
+            (None, _) => "not read yet".to_owned(),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

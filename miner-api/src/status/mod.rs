@@ -1,5 +1,6 @@
 //! The report behind `chutes-miner status`: problems first, each with the command that helps. Pure.
 
+mod chain;
 mod deployments;
 mod gepetto;
 mod launches;
@@ -17,8 +18,10 @@ use crate::{
     rows::wire,
 };
 use jiff::Timestamp;
+use protocol::ids::Ss58;
 use serde::Serialize;
 
+pub use chain::{ChainLine, Seen};
 pub use deployments::Deployments;
 pub use gepetto::Gepetto;
 pub use ledger::LedgerReport;
@@ -48,6 +51,9 @@ pub struct Report {
     pub gepetto: Gepetto,
     /// Sums of the ledger, if Postgres answered.
     pub ledger: LedgerReport,
+    /// How the hotkey stands on the chain, if that is watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<ChainLine>,
     /// How old each source of this report is.
     pub sources: Vec<Source>,
 }
@@ -76,7 +82,22 @@ pub fn report(view: &View, operator: &Result<OperatorSigns, FleetError>, sums: R
         operator,
         gepetto,
         ledger,
+        chain: None,
         sources: view.sources.clone(),
+    }
+}
+
+impl Report {
+    /// The same with how the hotkey stands on the chain, if that is watched.
+    #[must_use]
+    pub fn with_chain(mut self, hotkey: &Ss58, seen: Option<&Seen>) -> Self {
+        if let Some(seen) = seen {
+            let (line, found) = chain::of(hotkey, seen);
+            self.chain = Some(line);
+            self.problems.extend(found);
+            self.problems.sort_by_key(|one| one.severity);
+        }
+        self
     }
 }
 

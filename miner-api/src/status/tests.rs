@@ -242,7 +242,31 @@ fn the_report_has_the_shape_that_the_command_line_reads() {
     sums.gpu_seconds_by_server.insert("gpu-1".to_owned(), 84_600.0);
     sums.gpu_seconds_by_chute.insert("chute-1".to_owned(), 84_600.0);
     sums.idle_seconds_by_reason.insert("ServerHeld".to_owned(), 1800.0);
-    let made = serde_json::to_string_pretty(&report(&view, &fixtures::operator(), Ok(sums), fixtures::now())).unwrap() + "\n";
+    let hotkey = "5Df8xCSkGWk9VWU2QeWXDLn2p7zebV58TsFWxfhs8VRbARFj".parse().unwrap();
+    let place = ::chain::survey::Place {
+        uid: 17,
+        registered_at: Some(5_000_000),
+        stake: 1_500_000_000,
+        incentive: 0.0125,
+        emission: 700_000_000,
+        rank: Some(31),
+        miners: 240,
+        distance: Some(::chain::tracker::eviction::Distance {
+            uid: 17,
+            protected: false,
+            immune_for_blocks: 0,
+            free_uids: 0,
+            weaker_non_immune: 11,
+            registrations: Some(12),
+            registrations_unprotected: Some(12),
+        }),
+    };
+    let standing = ::chain::survey::Standing { netuid: 64, block: 7_300_000, place: Some(place), burn_rao: Some(500_000_000) };
+    let seen = Seen { standing: Some(standing), age_s: Some(40), error: None };
+    let made =
+        serde_json::to_string_pretty(&report(&view, &fixtures::operator(), Ok(sums), fixtures::now()).with_chain(&hotkey, Some(&seen)))
+            .unwrap()
+            + "\n";
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/status.json");
     if std::env::var_os("UPDATE_FIXTURES").is_some() {
         std::fs::write(path, &made).unwrap();

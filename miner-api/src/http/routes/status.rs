@@ -6,7 +6,7 @@ use crate::{
         auth::{Effect, admit},
         error::ApiError,
     },
-    status::{Report, report},
+    status::{Report, Seen, report},
 };
 use axum::{Json, extract::State, http::HeaderMap};
 use protocol::sign::Purpose;
@@ -19,5 +19,6 @@ use std::sync::Arc;
 pub async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Report>, ApiError> {
     admit(&app, &headers, Purpose::Management, Effect::Read).await?;
     let (sums, operator) = tokio::join!(app.ledger.sums(), app.fleet.operator());
-    Ok(Json(report(&app.fleet.view(), &operator, sums, app.clock.now())))
+    let chain = app.chain.as_ref().map(|known| Seen::from(&*known.borrow()));
+    Ok(Json(report(&app.fleet.view(), &operator, sums, app.clock.now()).with_chain(app.hotkey(), chain.as_ref())))
 }

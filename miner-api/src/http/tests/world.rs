@@ -255,6 +255,7 @@ impl World {
                 api_server: "https://control:6443".into(),
                 api_server_ca_pem: "K8S CA".into(),
             },
+            chain: None,
             metrics: Metrics::default(),
         });
         let plain = serve(router(Arc::clone(&app), Readiness::new(), Listener::Plain)).await;
