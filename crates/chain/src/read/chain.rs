@@ -202,7 +202,6 @@ impl Chain {
     }
 
     /// Moves on to the next endpoint: the one in use answers, but wrongly.
-    #[allow(dead_code, reason = "for readers that judge what they read by their own lights")]
     pub(crate) async fn distrust(&self, why: &str) {
         self.0.nodes.distrust(why).await;
     }

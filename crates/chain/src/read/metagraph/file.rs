@@ -100,7 +100,6 @@ impl Store {
             ));
         }
         Ok(metagraph)
-        load(&self.subnet(netuid).join(format!("block-{block}.json"))).map(|(_, metagraph)| metagraph)
     }
 
     /// Blocks of a subnet of which there are files, in order. Other files are passed over.
@@ -125,13 +124,11 @@ impl Store {
     }
 }
 
-/// Reads one file, wherever it stands: the name of its network, and the metagraph.
 /// Writes one file, wherever it shall stand; it replaces an older one.
 ///
 /// # Errors
 ///
 /// [`ReadError::File`].
-pub(crate) fn load(path: &Path) -> Result<(String, Metagraph), ReadError> {
 pub fn save(path: &Path, network: &str, metagraph: &Metagraph) -> Result<(), ReadError> {
     let write = || -> std::io::Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
