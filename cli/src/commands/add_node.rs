@@ -60,7 +60,7 @@ fn body(args: &AddNode, kubeconfig: Option<&str>) -> Value {
         ("hourly_cost", args.hourly_cost.map(|cost| json!(cost))),
         ("gpu_short_ref", args.gpu_short_ref.as_ref().map(|text| json!(text))),
         ("agent_api", (args.agent_api.is_some() || !args.re_enrol).then(|| json!(args.agent_api))),
-        ("re_enrol", args.re_enrol.then(|| json!(true))),
+        ("re_enrol", args.re_enrol.then_some(json!(true))),
         ("driver", (args.driver == Driver::Remote || kubeconfig.is_some()).then(|| json!("remote"))),
         ("kubeconfig", kubeconfig.map(|text| json!(text))),
         ("address", args.address.as_ref().map(|text| json!(text))),

@@ -143,7 +143,8 @@ fn tenures_last_from_registration_until_the_successor_came() {
     assert_eq!(watch(&undated).tenures().lives(1, Origin::Registration), [life(500, 1500, true)], "who was there before has no age");
     let rare = [undated[0].clone(), Subnet { block: 20_000, ..undated[1].clone() }];
     assert!(watch(&rare).tenures().of(1).iter().all(|t| t.born.is_none()), "nor has who came in some week or other");
-    assert_eq!(watch(&rare).tenures().undated_ends(1), 1);
+    let undated_ends = |origin| watch(&rare).tenures().undated_ends(1, origin);
+    assert_eq!((undated_ends(Origin::FirstSeen), undated_ends(Origin::Registration)), (1, 0), "of the lives that are counted");
 }
 
 #[test]
@@ -153,9 +154,9 @@ fn an_end_over_more_than_a_day_has_only_a_latest_date() {
     let analyzer = watch(&week);
     let ended: Vec<_> = analyzer.tenures().of(1).into_iter().filter(|tenure| tenure.ended).collect();
     assert!(ended.len() == 1 && ended[0].until == 50_000 && ended[0].undated_end, "{ended:?}");
-    assert_eq!(analyzer.tenures().undated_ends(1), 1);
+    assert_eq!(analyzer.tenures().undated_ends(1, Origin::Registration), 1);
     let day = [week[0].clone(), state(8200, &[(0, 20, 8000), (1, 11, 200)])];
-    assert_eq!(watch(&day).tenures().undated_ends(1), 0, "within a day it is dated");
+    assert_eq!(watch(&day).tenures().undated_ends(1, Origin::Registration), 0, "within a day it is dated");
 }
 
 #[test]

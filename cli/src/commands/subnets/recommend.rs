@@ -68,7 +68,7 @@ pub(super) async fn run(args: Recommend) -> Result<(), Failure> {
         .map(|(netuid, state)| {
             let curve = kaplan_meier(&analyzer.tenures().lives(*netuid, Origin::Registration));
             let known = Known {
-                undated_ends: analyzer.tenures().undated_ends(*netuid),
+                undated_ends: analyzer.tenures().undated_ends(*netuid, Origin::Registration),
                 registrations_per_day: analyzer.registrations_per_day(*netuid),
                 ..recommend::known(*netuid, state, curve)
             };

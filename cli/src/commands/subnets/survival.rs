@@ -89,7 +89,7 @@ impl Told {
     }
 
     /// The age from which the curve tells, in days.
-    fn from_days(&self) -> Option<f64> {
+    fn begins_days(&self) -> Option<f64> {
         self.curve.enough().then(|| days(self.curve.from_age_blocks))
     }
 
@@ -133,7 +133,7 @@ pub(super) async fn run(args: Survival) -> Result<(), Failure> {
     note_ignored(&analyzer);
     let told = |netuid: u16| {
         let tenures = analyzer.tenures();
-        Told::new(netuid, origin, &tenures.lives(netuid, origin), tenures.undated_ends(netuid), bin as u64)
+        Told::new(netuid, origin, &tenures.lives(netuid, origin), tenures.undated_ends(netuid, origin), bin as u64)
     };
     if let Some(netuid) = args.netuid {
         state(&analyzer, netuid)?;
@@ -171,7 +171,7 @@ fn all(args: &Survival, mut all: Vec<Told>) -> Result<(), Failure> {
             let rows = all.iter().map(|one| {
                 json!({
                     "netuid": one.netuid, "from": document(&one.origin), "tenures": one.curve.lives, "ended": one.curve.ended,
-                    "undated_ends": one.undated, "enough_data": one.curve.enough(), "from_days": one.from_days(), "median_days": one.median_days(),
+                    "undated_ends": one.undated, "enough_data": one.curve.enough(), "from_days": one.begins_days(), "median_days": one.median_days(),
                     "survival_1d": one.survival(1), "survival_7d": one.survival(7), "survival_30d": one.survival(30),
                     "watched_days": one.end().map(|(days, _)| days), "survival_at_end": one.end().map(|(_, survival)| survival),
                 })
@@ -198,7 +198,7 @@ fn all(args: &Survival, mut all: Vec<Told>) -> Result<(), Failure> {
                     (one.curve.lives as u64).into(),
                     (one.curve.ended as u64).into(),
                     (one.undated as u64).into(),
-                    one.from_days().into(),
+                    one.begins_days().into(),
                     one.median_days().into(),
                     one.survival(1).into(),
                     one.survival(7).into(),
@@ -239,7 +239,7 @@ fn render_all(all: &[Told], width: u16) -> String {
             format!("{few} subnets: not enough data (fewer than {MIN_ENDED} tenures ended at ages at which {MIN_AT_RISK} were watched).");
         text.push_str(&sentence(&words, width));
     }
-    if let Some(from) = known.iter().filter_map(|one| one.from_days()).max_by(f64::total_cmp).filter(|from| *from > 0.0) {
+    if let Some(from) = known.iter().filter_map(|one| one.begins_days()).max_by(f64::total_cmp).filter(|from| *from > 0.0) {
         text.push_str(&sentence(&format!("Of those that reach {from:.2} days, on some subnets less: -o json says it for each."), width));
     }
     if let Some(one) = known.iter().max_by_key(|one| one.undated).or(all.first().as_ref()) {
@@ -306,7 +306,7 @@ fn render(told: &Told, width: u16) -> String {
         return text;
     }
     let half = median(curve, told.undated);
-    let _ = match told.from_days().filter(|from| *from > 0.0) {
+    let _ = match told.begins_days().filter(|from| *from > 0.0) {
         Some(from) => writeln!(text, "Of those that reach {from:.2} days, half live {half}."),
         None => writeln!(text, "Half live {half}."),
     };

@@ -188,14 +188,18 @@ impl Tenures {
         self.closed.iter().filter(|tenure| tenure.netuid == netuid).copied().chain(running).collect()
     }
 
-    /// Ends on a subnet of which only the latest possible block is known.
-    pub fn undated_ends(&self, netuid: u16) -> usize {
-        self.closed.iter().filter(|tenure| tenure.netuid == netuid && tenure.undated_end).count()
+    /// Ends among the [`lives`](Self::lives) of which only the latest possible block is known.
+    pub fn undated_ends(&self, netuid: u16, origin: Origin) -> usize {
+        self.miners(netuid).filter(|tenure| tenure.undated_end && tenure.life(origin).is_some()).count()
     }
 
     /// The lives of miners on a subnet; validators and the owner's protected UIDs are left out where it is known who is one.
     pub fn lives(&self, netuid: u16, origin: Origin) -> Vec<Life> {
-        self.of(netuid).iter().filter(|tenure| !tenure.validator && !tenure.owner).filter_map(|tenure| tenure.life(origin)).collect()
+        self.miners(netuid).filter_map(|tenure| tenure.life(origin)).collect()
+    }
+
+    fn miners(&self, netuid: u16) -> impl Iterator<Item = Tenure> {
+        self.of(netuid).into_iter().filter(|tenure| !tenure.validator && !tenure.owner)
     }
 }
 
