@@ -44,7 +44,7 @@ fn succeeds(command: &mut Command) -> Option<()> {
 /// Whether the test may go on.
 fn ready() -> bool {
     let needs = format!("python3 with venv and pip, and PyPI to install bittensor-wallet {VERSION} from (Debian: python3-venv)");
-    testkit::level::require(2, python().is_some(), &needs)
+    testkit::level::beyond(2, python().is_some(), &needs)
 }
 
 fn ask(what: &str, folder: &Path) -> Value {

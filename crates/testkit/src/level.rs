@@ -22,10 +22,24 @@ pub fn require(level: u8, available: bool, needs: &str) -> bool {
         return true;
     }
     assert!(!wanted.contains(&level), "L{level} is required by {REQUIRE_LEVELS} and needs {needs}");
+    skipped(level, needs);
+    false
+}
+
+/// As [`require`], for what lies beyond the level itself, such as a package of another language's registry: a test that lacks it is
+/// skipped even where its level is required.
+#[must_use]
+pub fn beyond(level: u8, available: bool, needs: &str) -> bool {
+    if !available {
+        skipped(level, needs);
+    }
+    available
+}
+
+fn skipped(level: u8, needs: &str) {
     // Straight to the descriptor: the test harness swallows what `println!` writes in a test that passes. A line of its own: with one
     // thread the harness has begun a line already, and tests/scripts/summary.awk counts lines that begin so.
     let _ = std::io::stderr().lock().write_all(format!("\nskipped: L{level} needs {needs}\n").as_bytes());
-    false
 }
 
 /// Reads `0-4`, `0,2` or `0-2,4`; nothing at all is no level.
