@@ -134,6 +134,8 @@ impl Followed {
             ended: life.replaced,
             undated_end: false,
             validator: life.validator,
+            // Not kept: an owner's own UIDs count as miners here, and make survival look a little longer.
+            owner: false,
         };
         Ok(lives.into_iter().map(tenure).collect())
     }
