@@ -127,7 +127,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether [`write`] would find its place free, or one it may replace: for whoever asks a person first, or writes two files.
+/// Whether [`write()`] would find its place free, or one it may replace: for whoever asks a person first, or writes two files.
 ///
 /// # Errors
 /// [`StoreError::Exists`], [`StoreError::Link`], or [`StoreError::TooLarge`] for what is no file.
