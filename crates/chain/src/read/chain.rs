@@ -211,7 +211,6 @@ impl Chain {
     }
 
     /// A call whose parameters name a block: from the archive where the nodes no longer keep it, or never heard of it.
-    #[allow(dead_code, reason = "for what is asked once and is not a value of the state")]
     pub(super) async fn call_at(&self, method: &'static str, params: Value) -> Result<Value, ReadError> {
         self.read(method, params, |_, value| Ok(value.clone())).await
     }
