@@ -100,11 +100,11 @@ mod tests {
 
     #[test]
     fn the_variable_is_named_as_the_python_wallet_names_it() {
-        // Both from bittensor-wallet 4.1.1.
+        // As bittensor-wallet 4.1.1 names them, folders aside.
         assert_eq!(Password::variable(Path::new("/srv/pip/w/my.w/coldkey")), "BT_PW__SRV_PIP_W_MY_W_COLDKEY");
         assert_eq!(
-            Password::variable(Path::new("/root/.bittensor/wallets/default/coldkey")),
-            "BT_PW__ROOT__BITTENSOR_WALLETS_DEFAULT_COLDKEY"
+            Password::variable(Path::new("/srv/.bittensor/wallets/default/coldkey")),
+            "BT_PW__SRV__BITTENSOR_WALLETS_DEFAULT_COLDKEY"
         );
     }
 
