@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use frame_decode::extrinsics::encode_call_data;
 use scale_encode::{Composite, CompositeField, EncodeAsFields, EncodeAsType, Error, FieldIter, TypeResolver, Variant};
 
+use super::mechanism::Mechanism;
+use super::timelock::TimelockedWeights;
 use super::{SubmitError, Weights};
 use crate::read::scale::ScaleError;
 use crate::read::{AccountId, Runtime};
@@ -55,6 +57,44 @@ pub enum Call {
         weights: Weights,
         /// What was mixed into the commitment.
         salt: Vec<u16>,
+    },
+    /// Sets a validator's weights on one of a subnet's mechanisms, signed by its hotkey.
+    SetMechanismWeights {
+        /// The subnet.
+        netuid: u16,
+        /// The mechanism.
+        mechanism: Mechanism,
+        /// The weights.
+        weights: Weights,
+    },
+    /// Commits to weights on one of a subnet's mechanisms, signed by the hotkey. See [`Weights::mechanism_commitment`].
+    CommitMechanismWeights {
+        /// The subnet.
+        netuid: u16,
+        /// The mechanism.
+        mechanism: Mechanism,
+        /// The commitment.
+        commitment: [u8; 32],
+    },
+    /// Reveals weights that were committed to on one of a subnet's mechanisms, signed by the hotkey.
+    RevealMechanismWeights {
+        /// The subnet.
+        netuid: u16,
+        /// The mechanism.
+        mechanism: Mechanism,
+        /// The weights.
+        weights: Weights,
+        /// What was mixed into the commitment.
+        salt: Vec<u16>,
+    },
+    /// Commits to weights that the chain itself reveals, signed by the hotkey. See [`reveal_plan`](super::reveal_plan).
+    CommitTimelockedWeights {
+        /// The subnet.
+        netuid: u16,
+        /// The mechanism, [`Mechanism::MAIN`] where the subnet has no others.
+        mechanism: Mechanism,
+        /// The sealed weights.
+        commit: TimelockedWeights,
     },
     /// Sends TAO, signed by the coldkey that has it.
     Transfer {
@@ -185,6 +225,33 @@ impl Call {
                 ];
                 (PALLET, "reveal_weights", arguments)
             }
+            Self::SetMechanismWeights { netuid, mechanism, weights } => {
+                let arguments = vec![
+                    ("netuid", A::U16(*netuid)),
+                    ("mecid", A::U8(mechanism.number())),
+                    ("dests", A::U16s(weights.uids().to_vec())),
+                    ("weights", A::U16s(weights.values().to_vec())),
+                    ("version_key", A::U64(weights.version_key())),
+                ];
+                (PALLET, "set_mechanism_weights", arguments)
+            }
+            Self::CommitMechanismWeights { netuid, mechanism, commitment } => {
+                let arguments =
+                    vec![("netuid", A::U16(*netuid)), ("mecid", A::U8(mechanism.number())), ("commit_hash", A::Hash(*commitment))];
+                (PALLET, "commit_mechanism_weights", arguments)
+            }
+            Self::RevealMechanismWeights { netuid, mechanism, weights, salt } => {
+                let arguments = vec![
+                    ("netuid", A::U16(*netuid)),
+                    ("mecid", A::U8(mechanism.number())),
+                    ("uids", A::U16s(weights.uids().to_vec())),
+                    ("values", A::U16s(weights.values().to_vec())),
+                    ("salt", A::U16s(salt.clone())),
+                    ("version_key", A::U64(weights.version_key())),
+                ];
+                (PALLET, "reveal_mechanism_weights", arguments)
+            }
+            Self::CommitTimelockedWeights { netuid, mechanism, commit } => commit_timelocked(runtime, *netuid, *mechanism, commit),
             Self::Transfer { to, rao, keep_alive } => {
                 let name = if *keep_alive { "transfer_keep_alive" } else { "transfer_allow_death" };
                 ("Balances", name, vec![("dest", A::Address(*to)), ("value", A::U64(*rao))])
@@ -213,6 +280,33 @@ impl Axon {
     }
 }
 
+/// The call that this runtime has for it: the one with a version, else the one before.
+fn commit_timelocked(
+    runtime: &Runtime,
+    netuid: u16,
+    mechanism: Mechanism,
+    commit: &TimelockedWeights,
+) -> (&'static str, &'static str, Vec<(&'static str, Argument)>) {
+    let (name, before) = if mechanism == Mechanism::MAIN {
+        ("commit_timelocked_weights", "commit_crv3_weights")
+    } else {
+        ("commit_timelocked_mechanism_weights", "commit_crv3_mechanism_weights")
+    };
+    let mut arguments = vec![
+        ("netuid", Argument::U16(netuid)),
+        ("commit", Argument::Bytes(commit.as_bytes().to_vec())),
+        ("reveal_round", Argument::U64(commit.round().0)),
+    ];
+    if mechanism != Mechanism::MAIN {
+        arguments.push(("mecid", Argument::U8(mechanism.number())));
+    }
+    if !has(runtime, PALLET, name) && has(runtime, PALLET, before) {
+        return (PALLET, before, arguments);
+    }
+    arguments.push(("commit_reveal_version", Argument::U16(commit.version())));
+    (PALLET, name, arguments)
+}
+
 fn has(runtime: &Runtime, pallet: &str, call: &str) -> bool {
     runtime.metadata().pallet_by_name(pallet).is_some_and(|pallet| pallet.call_variant_by_name(call).is_some())
 }
@@ -231,6 +325,7 @@ pub(super) enum Argument {
     U64(u64),
     U128(u128),
     U16s(Vec<u16>),
+    Bytes(Vec<u8>),
     Hash([u8; 32]),
     Account(AccountId),
     /// `MultiAddress::Id`
@@ -246,6 +341,7 @@ impl EncodeAsType for Argument {
             Self::U64(value) => value.encode_as_type_to(id, types, out),
             Self::U128(value) => value.encode_as_type_to(id, types, out),
             Self::U16s(values) => values.encode_as_type_to(id, types, out),
+            Self::Bytes(bytes) => bytes.encode_as_type_to(id, types, out),
             Self::Hash(bytes) | Self::Account(AccountId(bytes)) => bytes.encode_as_type_to(id, types, out),
             Self::Address(account) => Case("Id", account.0).encode_as_type_to(id, types, out),
         }

@@ -18,8 +18,7 @@
 //! [`SubmitError::Expired`] says that trying again is safe. When the connection is lost after sending, nothing is known until then, and
 //! [`SubmitError::Unknown`] says so. Blocks are searched for the bytes rather than the node asked to watch: that survives the node.
 //!
-//! Left out: timelocked commits of weights (`commit_timelocked_weights`), whose payload is encrypted to a drand round; the older
-//! [`Call::CommitWeights`] and [`Call::RevealWeights`] are here.
+//! Weights that the chain itself reveals ([`Call::CommitTimelockedWeights`]) are encrypted to a time; [`reveal_plan`] says to which.
 
 mod account;
 mod call;
@@ -28,8 +27,10 @@ mod error;
 mod extension;
 mod extrinsic;
 mod guard;
+mod mechanism;
 mod outcome;
 mod registration;
+mod timelock;
 mod trial;
 mod weights;
 
@@ -40,7 +41,11 @@ pub use error::SubmitError;
 pub use extension::Signing;
 pub use extrinsic::Extrinsic;
 pub use guard::{CHUTES_NETUID, Warning, warnings};
+pub use mechanism::{Mechanism, MechanismError};
 pub use outcome::{DispatchFailure, Outcome};
 pub use registration::{Registered, RegistrationQuote, quote, registered};
+pub use timelock::{
+    EpochSchedule, OpenError, Pulse, PulseError, RevealPlan, Round, SealError, TimelockError, TimelockedWeights, open, reveal_plan, seal,
+};
 pub use trial::{DryRun, Refusal};
 pub use weights::{Weights, WeightsError};
