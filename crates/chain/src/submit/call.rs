@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use frame_decode::extrinsics::encode_call_data;
 use scale_encode::{Composite, CompositeField, EncodeAsFields, EncodeAsType, Error, FieldIter, TypeResolver, Variant};
 
-use super::mechanism::Mechanism;
+use super::mechanism::{self, Mechanism};
 use super::timelock::TimelockedWeights;
 use super::{SubmitError, Weights};
 use crate::read::scale::ScaleError;
 use crate::read::{AccountId, Runtime};
 
-const PALLET: &str = "SubtensorModule";
+pub(super) const PALLET: &str = "SubtensorModule";
 /// A registration that fails when it would cost more than a limit; runtimes since about version 400 have it.
 const REGISTER_LIMIT: &str = "register_limit";
 
@@ -225,33 +225,12 @@ impl Call {
                 ];
                 (PALLET, "reveal_weights", arguments)
             }
-            Self::SetMechanismWeights { netuid, mechanism, weights } => {
-                let arguments = vec![
-                    ("netuid", A::U16(*netuid)),
-                    ("mecid", A::U8(mechanism.number())),
-                    ("dests", A::U16s(weights.uids().to_vec())),
-                    ("weights", A::U16s(weights.values().to_vec())),
-                    ("version_key", A::U64(weights.version_key())),
-                ];
-                (PALLET, "set_mechanism_weights", arguments)
+            Self::SetMechanismWeights { netuid, mechanism, weights } => mechanism::set(*netuid, *mechanism, weights),
+            Self::CommitMechanismWeights { netuid, mechanism, commitment } => mechanism::commit(*netuid, *mechanism, *commitment),
+            Self::RevealMechanismWeights { netuid, mechanism, weights, salt } => mechanism::reveal(*netuid, *mechanism, weights, salt),
+            Self::CommitTimelockedWeights { netuid, mechanism, commit } => {
+                mechanism::commit_timelocked(runtime, *netuid, *mechanism, commit)
             }
-            Self::CommitMechanismWeights { netuid, mechanism, commitment } => {
-                let arguments =
-                    vec![("netuid", A::U16(*netuid)), ("mecid", A::U8(mechanism.number())), ("commit_hash", A::Hash(*commitment))];
-                (PALLET, "commit_mechanism_weights", arguments)
-            }
-            Self::RevealMechanismWeights { netuid, mechanism, weights, salt } => {
-                let arguments = vec![
-                    ("netuid", A::U16(*netuid)),
-                    ("mecid", A::U8(mechanism.number())),
-                    ("uids", A::U16s(weights.uids().to_vec())),
-                    ("values", A::U16s(weights.values().to_vec())),
-                    ("salt", A::U16s(salt.clone())),
-                    ("version_key", A::U64(weights.version_key())),
-                ];
-                (PALLET, "reveal_mechanism_weights", arguments)
-            }
-            Self::CommitTimelockedWeights { netuid, mechanism, commit } => commit_timelocked(runtime, *netuid, *mechanism, commit),
             Self::Transfer { to, rao, keep_alive } => {
                 let name = if *keep_alive { "transfer_keep_alive" } else { "transfer_allow_death" };
                 ("Balances", name, vec![("dest", A::Address(*to)), ("value", A::U64(*rao))])
@@ -280,34 +259,7 @@ impl Axon {
     }
 }
 
-/// The call that this runtime has for it: the one with a version, else the one before.
-fn commit_timelocked(
-    runtime: &Runtime,
-    netuid: u16,
-    mechanism: Mechanism,
-    commit: &TimelockedWeights,
-) -> (&'static str, &'static str, Vec<(&'static str, Argument)>) {
-    let (name, before) = if mechanism == Mechanism::MAIN {
-        ("commit_timelocked_weights", "commit_crv3_weights")
-    } else {
-        ("commit_timelocked_mechanism_weights", "commit_crv3_mechanism_weights")
-    };
-    let mut arguments = vec![
-        ("netuid", Argument::U16(netuid)),
-        ("commit", Argument::Bytes(commit.as_bytes().to_vec())),
-        ("reveal_round", Argument::U64(commit.round().0)),
-    ];
-    if mechanism != Mechanism::MAIN {
-        arguments.push(("mecid", Argument::U8(mechanism.number())));
-    }
-    if !has(runtime, PALLET, name) && has(runtime, PALLET, before) {
-        return (PALLET, before, arguments);
-    }
-    arguments.push(("commit_reveal_version", Argument::U16(commit.version())));
-    (PALLET, name, arguments)
-}
-
-fn has(runtime: &Runtime, pallet: &str, call: &str) -> bool {
+pub(super) fn has(runtime: &Runtime, pallet: &str, call: &str) -> bool {
     runtime.metadata().pallet_by_name(pallet).is_some_and(|pallet| pallet.call_variant_by_name(call).is_some())
 }
 

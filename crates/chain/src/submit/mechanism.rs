@@ -1,7 +1,9 @@
 //! Mechanisms: a subnet may be weighed in several ways, each with weights of its own.
 
 use super::Weights;
-use crate::read::AccountId;
+use super::call::{Argument as A, PALLET, has};
+use super::timelock::TimelockedWeights;
+use crate::read::{AccountId, Runtime};
 
 /// One of a subnet's mechanisms. How many a subnet has is `SubtensorModule.MechanismCountCurrent`; the chain refuses the others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +49,59 @@ impl Weights {
     pub fn mechanism_commitment(&self, hotkey: AccountId, netuid: u16, mechanism: Mechanism, salt: &[u16]) -> [u8; 32] {
         self.commitment(hotkey, mechanism.storage_index(netuid), salt)
     }
+}
+
+/// Pallet, call and arguments.
+type Parts = (&'static str, &'static str, Vec<(&'static str, A)>);
+
+/// Of `Call::SetMechanismWeights`.
+pub(super) fn set(netuid: u16, mechanism: Mechanism, weights: &Weights) -> Parts {
+    let arguments = vec![
+        ("netuid", A::U16(netuid)),
+        ("mecid", A::U8(mechanism.0)),
+        ("dests", A::U16s(weights.uids().to_vec())),
+        ("weights", A::U16s(weights.values().to_vec())),
+        ("version_key", A::U64(weights.version_key())),
+    ];
+    (PALLET, "set_mechanism_weights", arguments)
+}
+
+/// Of `Call::CommitMechanismWeights`.
+pub(super) fn commit(netuid: u16, mechanism: Mechanism, commitment: [u8; 32]) -> Parts {
+    let arguments = vec![("netuid", A::U16(netuid)), ("mecid", A::U8(mechanism.0)), ("commit_hash", A::Hash(commitment))];
+    (PALLET, "commit_mechanism_weights", arguments)
+}
+
+/// Of `Call::RevealMechanismWeights`.
+pub(super) fn reveal(netuid: u16, mechanism: Mechanism, weights: &Weights, salt: &[u16]) -> Parts {
+    let arguments = vec![
+        ("netuid", A::U16(netuid)),
+        ("mecid", A::U8(mechanism.0)),
+        ("uids", A::U16s(weights.uids().to_vec())),
+        ("values", A::U16s(weights.values().to_vec())),
+        ("salt", A::U16s(salt.to_vec())),
+        ("version_key", A::U64(weights.version_key())),
+    ];
+    (PALLET, "reveal_mechanism_weights", arguments)
+}
+
+/// Of `Call::CommitTimelockedWeights`: the call with a version, or that of runtimes before it.
+pub(super) fn commit_timelocked(runtime: &Runtime, netuid: u16, mechanism: Mechanism, commit: &TimelockedWeights) -> Parts {
+    let (name, before) = if mechanism == Mechanism::MAIN {
+        ("commit_timelocked_weights", "commit_crv3_weights")
+    } else {
+        ("commit_timelocked_mechanism_weights", "commit_crv3_mechanism_weights")
+    };
+    let mut arguments =
+        vec![("netuid", A::U16(netuid)), ("commit", A::Bytes(commit.as_bytes().to_vec())), ("reveal_round", A::U64(commit.round().0))];
+    if mechanism != Mechanism::MAIN {
+        arguments.push(("mecid", A::U8(mechanism.0)));
+    }
+    if !has(runtime, PALLET, name) && has(runtime, PALLET, before) {
+        return (PALLET, before, arguments);
+    }
+    arguments.push(("commit_reveal_version", A::U16(commit.version())));
+    (PALLET, name, arguments)
 }
 
 #[cfg(test)]

@@ -33,7 +33,6 @@ pub struct RevealPlan {
     /// Epochs until then (`RevealPeriodEpochs`).
     pub period_epochs: u64,
     /// How the subnet's epochs follow each other.
-    #[serde(flatten)]
     pub schedule: EpochSchedule,
     /// `CommitRevealWeightsVersion`, which the call must name; `None` where it names none.
     pub version: Option<u16>,
@@ -210,6 +209,13 @@ mod tests {
         assert_eq!(plan(None).round, Round(23_649_778 + 412));
         let closed = EpochSchedule::Counted { netuid: 1, tempo: 0 };
         assert_eq!(RevealPlan::of(&runtime(), (1000, Timestamp::UNIX_EPOCH), 1, closed, 2, None), None);
+    }
+
+    #[test]
+    fn a_plan_is_told_as_json() {
+        let schedule = serde_json::json!({"epochs": "counted", "netuid": 1, "tempo": 100});
+        let told = serde_json::to_value(plan(Some(4))).unwrap();
+        assert_eq!((&told["schedule"], &told["round"], &told["version"]), (&schedule, &23_650_226.into(), &4.into()));
     }
 
     #[test]
