@@ -38,8 +38,8 @@ impl fmt::Display for Round {
 }
 
 impl Round {
-    /// The last round whose pulse is made, and was under way, at a time: `floor((time - genesis) / 3 s)`, at least 1, as `bittensor-drand`
-    /// counts.
+    /// A round that is surely made by a time: `floor((time - genesis) / 3 s)`, at least 1, as `bittensor-drand` counts. It is the one before
+    /// the newest, which is made at the very second.
     pub fn at(time: Timestamp) -> Self {
         let rounds = time.as_second().saturating_sub(GENESIS).div_euclid(PERIOD);
         Self(u64::try_from(rounds).unwrap_or(0).max(1))
