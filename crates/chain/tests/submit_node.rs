@@ -5,17 +5,36 @@
 #[path = "support/front.rs"]
 mod front;
 
-use chain::read::AccountId;
-use chain::submit::{Account, Call, Outcome, SubmitError};
-use chain::wallet::key_from_uri;
-use front::{Fate, Front, NONCE};
+use std::time::Duration;
 
-async fn send(front: &Front) -> Result<Outcome, SubmitError> {
-    let key = key_from_uri("//Alice").unwrap().into_keypair();
-    let mut account = Account::new(front.chain(), key).valid_for(8);
-    let prepared = account.prepare(Call::Transfer { to: AccountId([9; 32]), rao: 1, keep_alive: true }).await.unwrap();
+use chain::read::{AccountId, Runtime};
+use chain::submit::{Account, Axon, Call, DryRun, Outcome, SubmitError};
+use chain::wallet::key_from_uri;
+use chain_sim::{METADATA_V14, METADATA_V15, METADATA_V16, World, unpack};
+use front::{Fate, Front, NONCE};
+use serde_json::json;
+
+fn transfer() -> Call {
+    Call::Transfer { to: AccountId([9; 32]), rao: 1, keep_alive: true }
+}
+
+fn serve() -> Call {
+    Call::ServeAxon { netuid: 2, axon: Axon::new("203.0.113.7".parse().unwrap(), 8091, 0).unwrap() }
+}
+
+fn account(front: &Front) -> Account {
+    Account::new(front.chain(), key_from_uri("//Alice").unwrap().into_keypair()).valid_for(8).patient_for(Duration::ZERO)
+}
+
+async fn send_call(front: &Front, call: Call) -> Result<Outcome, SubmitError> {
+    let mut account = account(front);
+    let prepared = account.prepare(call).await.unwrap();
     assert_eq!(prepared.signing().nonce, NONCE);
     prepared.submit().await
+}
+
+async fn send(front: &Front) -> Result<Outcome, SubmitError> {
+    send_call(front, transfer()).await
 }
 
 #[tokio::test]
@@ -34,6 +53,116 @@ async fn one_that_was_taken_before_the_connection_broke_is_found_and_not_signed_
         let sent = front.sent();
         assert_eq!((sent.len(), &sent[0]), (2, &sent[1]), "the same bytes");
     }
+}
+
+/// What one node refuses, another may hold that was cut off before it answered.
+#[tokio::test]
+async fn a_refusal_after_a_broken_connection_proves_nothing() {
+    for refusal in
+        [Fate::Refused("Transaction is outdated"), Fate::Refused("Custom error: 6"), Fate::RefusedAs(1014), Fate::RefusedAs(1016)]
+    {
+        let front = Front::start(&[Fate::HeldAndCut, refusal]).await;
+        assert_eq!(send(&front).await.unwrap().block.number, 1001, "{refusal:?}");
+        let sent = front.sent();
+        assert_eq!((sent.len(), &sent[0]), (2, &sent[1]), "the same bytes");
+    }
+    let front = Front::start(&[Fate::HeldAnd(-32603), Fate::RefusedAs(1014)]).await;
+    assert_eq!(send(&front).await.unwrap().block.number, 1001, "something on the way failed, not the pool");
+}
+
+/// The twin: what was lost, and then refused, is in no block, and that is known when none can have it any more.
+#[tokio::test]
+async fn a_refusal_after_a_broken_connection_is_waited_out() {
+    let front = Front::start(&[Fate::Cut, Fate::RefusedAs(1016)]).await;
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        front.change(|world| world.advance(20));
+    };
+    let (result, ()) = tokio::join!(send(&front), later);
+    let error = result.unwrap_err();
+    assert!(matches!(error, SubmitError::Expired { last_block: 1004 }), "{error}");
+}
+
+#[tokio::test]
+async fn what_no_node_was_handed_was_not_sent() {
+    let front = Front::start(&[Fate::Included]).await;
+    let mut account = account(&front);
+    let prepared = account.prepare(transfer()).await.unwrap();
+    front.die();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let error = prepared.submit().await.unwrap_err();
+    assert!(matches!(error, SubmitError::Read(_)) && error.nothing_happened(), "{error}");
+    assert_eq!(front.sent().len(), 0);
+}
+
+#[tokio::test]
+async fn a_block_that_a_node_has_not_heard_of_is_asked_for_again() {
+    let front = Front::start(&[Fate::Included]).await;
+    front.forget_blocks(2);
+    let mut account = account(&front).patient_for(Duration::from_secs(60));
+    assert_eq!(account.prepare(transfer()).await.unwrap().submit().await.unwrap().block.number, 1001);
+}
+
+#[tokio::test]
+async fn what_is_unknown_is_found_later() {
+    let front = Front::start(&[Fate::HeldAndCut, Fate::Waiting]).await;
+    front.forget_blocks(u32::MAX);
+    let error = send(&front).await.unwrap_err();
+    let trace = error.trace().unwrap();
+    assert!(!error.nothing_happened(), "{error}");
+    front.forget_blocks(0);
+    assert_eq!(trace.outcome(&front.chain(), Duration::ZERO).await.unwrap().block.number, 1001);
+}
+
+/// An error of a block that brings the next runtime is still numbered by the one before.
+#[tokio::test]
+async fn an_error_has_the_name_that_it_had_in_its_block() {
+    let mut next = unpack(METADATA_V16).unwrap();
+    let (name, other) = (b"InvalidIpType", b"InvalidIpNext");
+    let places: Vec<_> = next.windows(name.len()).enumerate().filter(|(_, window)| window == name).map(|(at, _)| at).collect();
+    for at in places {
+        next[at..at + name.len()].copy_from_slice(other);
+    }
+
+    let front = Front::start(&[Fate::Included]).await;
+    front.change(|world| world.set_runtime(1001, 365, next));
+    // While extrinsic 1 was applied, System.ExtrinsicFailed, of a module, of no weight, normal, paid.
+    front.set_events(vec![4, 0, 1, 0, 0, 0, 0, 1, 3, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let failure = send(&front).await.unwrap().failure.unwrap();
+    assert_eq!(failure.name, "SubtensorModule.InvalidIpType");
+}
+
+#[tokio::test]
+async fn fee_and_dry_run_need_no_description_of_the_runtimes_calls() {
+    let info = [&[0xe2, 0xfa, 0x6b, 0x35, 0x25, 0x38, 0][..], &136_000u64.to_le_bytes()].concat();
+    for metadata in [METADATA_V14, METADATA_V15] {
+        let front = Front::of(World::new(1000, 343, unpack(metadata).unwrap()), &[Fate::Included]).await;
+        front.answer("BlockBuilder_apply_extrinsic", json!("0x010001"));
+        front.answer("payment_queryInfo", json!({"class": "normal", "partialFee": "124000"}));
+        let mut account = account(&front);
+        let prepared = account.prepare(transfer()).await.unwrap();
+        let DryRun::Refused(refusal) = prepared.dry_run().await.unwrap() else { panic!("refused") };
+        assert_eq!(refusal.meaning, Some("the account cannot pay the fee"));
+        // As long as the runtime cannot be asked.
+        assert_eq!(prepared.fee().await.unwrap(), 124_000);
+        front.answer("TransactionPaymentApi_query_info", json!(format!("0x{}", hex::encode(&info))));
+        assert_eq!(prepared.fee().await.unwrap(), 136_000);
+        assert_eq!(front.sent().len(), 0);
+        assert_eq!(prepared.submit().await.unwrap().block.number, 1001);
+    }
+}
+
+#[tokio::test]
+async fn extrinsics_that_wait_already_are_told_of() {
+    let front = Front::start(&[Fate::Included]).await;
+    let runtime = Runtime::new(343, &unpack(METADATA_V15).unwrap()).unwrap();
+    let key = runtime.storage_key("System", "Account", (account(&front).id().0,)).unwrap();
+    let mut account = account(&front);
+    assert_eq!(account.prepare(transfer()).await.unwrap().waiting().await.unwrap(), NONCE, "of a new account");
+    // Nonce, three counters, free, reserved, frozen, flags.
+    let state = [&NONCE.to_le_bytes()[..], &[0; 12], &[0; 24], &[0; 16]].concat();
+    front.change(|world| world.set_storage(0, key, Some(state)));
+    assert_eq!(account.prepare(transfer()).await.unwrap().waiting().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -56,14 +185,23 @@ async fn a_refusal_is_told_and_nothing_is_sent_again() {
 #[tokio::test]
 async fn one_whose_nonce_was_used_meanwhile_is_signed_once_more() {
     let front = Front::start(&[Fate::Overtaken, Fate::Included]).await;
-    assert_eq!(send(&front).await.unwrap().failure, None);
+    assert_eq!(send_call(&front, serve()).await.unwrap().failure, None);
     let sent = front.sent();
     assert_eq!(sent.len(), 2);
     assert_ne!(sent[0], sent[1]);
 
     let front = Front::start(&[Fate::Overtaken]).await;
-    assert!(matches!(send(&front).await, Err(SubmitError::Refused(_))));
+    assert!(matches!(send_call(&front, serve()).await, Err(SubmitError::Refused(_))));
     assert_eq!(front.sent().len(), 2, "and not for ever");
+}
+
+/// Whoever used the nonce may have made the same payment.
+#[tokio::test]
+async fn a_transfer_whose_nonce_was_used_meanwhile_is_not_made_again() {
+    let front = Front::start(&[Fate::Overtaken, Fate::Included]).await;
+    let error = send(&front).await.unwrap_err();
+    assert!(matches!(error, SubmitError::Refused(_)) && error.nothing_happened(), "{error}");
+    assert_eq!(front.sent().len(), 1);
 }
 
 #[tokio::test]

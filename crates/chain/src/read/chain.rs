@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 pub use at::At;
 pub use config::{ChainConfig, Network, NetworkError};
+pub(crate) use send::{Quoted, Sending};
 pub(super) use wire::header;
 
 use super::blocks::{Block, FinalizedBlocks, Header};

@@ -37,6 +37,7 @@ pub mod scale;
 pub use account::AccountId;
 pub use blocks::{Block, FinalizedBlocks};
 pub use chain::{At, Chain, ChainConfig, Network, NetworkError};
+pub(crate) use chain::{Quoted, Sending};
 pub use error::ReadError;
 pub use events::{Event, Phase};
 pub use fixed::{Fixed, FixedError};

@@ -180,6 +180,19 @@ impl Runtime {
         legacy::bare(legacy, method, bytes)
     }
 
+    /// Decodes a type that is known by its path, such as `sp_runtime::DispatchError`: for what a runtime hands out without describing it.
+    ///
+    /// # Errors
+    ///
+    /// Any but [`ScaleError::Metadata`].
+    pub(crate) fn named<T: FromScale>(&self, path: &str, bytes: &[u8]) -> Result<T, ScaleError> {
+        let is_it = |segments: &[String]| segments.iter().map(String::as_str).eq(path.split("::"));
+        let ty = self.metadata.types().types.iter().find(|ty| is_it(&ty.ty.path.segments));
+        let ty = ty.ok_or_else(|| ScaleError::Unknown(format!("type {path}")))?.id;
+        self.safe(ty, path)?;
+        decode(path, bytes, ty, self.metadata.types())
+    }
+
     fn known_storage(&self, pallet: &str, item: &str) -> Result<u32, ScaleError> {
         let what = || format!("storage {pallet}.{item}");
         let info = self.metadata.storage_info(pallet, item).map_err(|_| ScaleError::Unknown(what()))?;

@@ -170,6 +170,11 @@ impl Call {
         format!("{pallet}.{name}")
     }
 
+    /// Whether asking twice would be to pay twice. A second registration of a hotkey fails, and all else leaves things as the first did.
+    pub(super) fn pays_twice(&self) -> bool {
+        matches!(self, Self::Transfer { .. })
+    }
+
     /// Whether the chain itself refuses to take more than a registration's limit.
     pub fn chain_holds_limit(runtime: &Runtime) -> bool {
         has(runtime, PALLET, REGISTER_LIMIT)

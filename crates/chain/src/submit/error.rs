@@ -1,8 +1,8 @@
 //! What can go wrong while sending.
 
-use super::Refusal;
-use crate::read::ReadError;
+use super::{Refusal, Trace};
 use crate::read::scale::ScaleError;
+use crate::read::{Block, ReadError};
 
 /// Why an extrinsic has no outcome.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum SubmitError {
         /// The most it may cost.
         limit_rao: u64,
     },
-    /// The node did not take it. It is in no block.
+    /// The node did not take it, and no other was handed it. It is in no block.
     #[error("the node refuses the extrinsic: {0}")]
     Refused(Refusal),
     /// It was in no block until its last, which is final. It never will be in one, so it may be tried again.
@@ -38,11 +38,13 @@ pub enum SubmitError {
         /// The last block that could have taken it.
         last_block: u64,
     },
-    /// It was sent, or may have been, and then the chain could not be read.
+    /// It was sent, or may have been, and then the chain could not be read. [`SubmitError::trace`] looks again.
     #[error("the extrinsic 0x{} may be in a block up to {last_block}; look before trying again: {source}", hex::encode(.hash))]
     Unknown {
         /// Its hash.
         hash: [u8; 32],
+        /// The block after which it may be in one.
+        birth: Block,
         /// The last block that can take it.
         last_block: u64,
         /// Why the chain could not be read.
@@ -55,6 +57,14 @@ impl SubmitError {
     /// Whether the extrinsic is in no block and never will be.
     pub fn nothing_happened(&self) -> bool {
         !matches!(self, Self::Unknown { .. })
+    }
+
+    /// What looks once more for an extrinsic of which nothing is known.
+    pub fn trace(&self) -> Option<Trace> {
+        match *self {
+            Self::Unknown { hash, birth, last_block, .. } => Some(Trace { hash, birth, last_block }),
+            _ => None,
+        }
     }
 
     /// A word for metrics and logs.

@@ -69,11 +69,16 @@ impl Extrinsic {
 
     /// What explorers name it by: `blake2b_256` of the bytes.
     pub fn hash(&self) -> [u8; 32] {
-        Blake2b::<U32>::digest(&self.bytes).into()
+        hash(&self.bytes)
     }
 
     /// `0x…`, as a node takes it.
     pub fn to_hex(&self) -> String {
         format!("0x{}", hex::encode(&self.bytes))
     }
+}
+
+/// Of an extrinsic with its length in front.
+pub(super) fn hash(bytes: &[u8]) -> [u8; 32] {
+    Blake2b::<U32>::digest(bytes).into()
 }

@@ -15,8 +15,13 @@
 //! An [`Account`] has one extrinsic at a time: [`Prepared`] borrows it, so two with the same nonce cannot be made.
 //!
 //! Nothing is sent twice. Every extrinsic is mortal ([`Mortality`]): when its last block is final and it was in none, it never will be, and
-//! [`SubmitError::Expired`] says that trying again is safe. When the connection is lost after sending, nothing is known until then, and
-//! [`SubmitError::Unknown`] says so. Blocks are searched for the bytes rather than the node asked to watch: that survives the node.
+//! [`SubmitError::Expired`] says that trying again is safe. Where a connection is lost before the answer, other nodes are handed the same
+//! bytes, and only their yes counts: one that refuses them says nothing of the first. Blocks are searched for the bytes rather than the
+//! node asked to watch: that survives the node. When they cannot be read for too long, [`SubmitError::Unknown`] says so, and its [`Trace`]
+//! looks again, also in a later run.
+//!
+//! Across runs and programs the nonce is what keeps a payment from being made twice. So a transfer whose nonce somebody used is not
+//! signed again, as other calls are, and [`Prepared::waiting`] tells of extrinsics that were sent before and are in no block yet.
 //!
 //! Weights that the chain itself reveals ([`Call::CommitTimelockedWeights`]) are encrypted to a time; [`reveal_plan`] says to which.
 
@@ -31,7 +36,9 @@ mod mechanism;
 mod outcome;
 mod registration;
 mod timelock;
+mod trace;
 mod trial;
+mod undescribed;
 mod weights;
 
 pub use account::{Account, Prepared};
@@ -47,5 +54,6 @@ pub use registration::{Registered, RegistrationQuote, quote, registered};
 pub use timelock::{
     EpochSchedule, OpenError, Pulse, PulseError, RevealPlan, Round, SealError, TimelockError, TimelockedWeights, open, reveal_plan, seal,
 };
+pub use trace::Trace;
 pub use trial::{DryRun, Refusal};
 pub use weights::{Weights, WeightsError};

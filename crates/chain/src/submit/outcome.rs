@@ -33,7 +33,9 @@ impl Outcome {
     /// As [`At::events`]; [`ReadError::Malformed`] where the block says neither that it succeeded nor that it failed.
     pub(super) async fn read(at: &At, index: u32) -> Result<Self, ReadError> {
         let events = at.events().await?;
-        Self::of(at.block(), index, events, at.runtime()).ok_or_else(|| ReadError::Malformed {
+        // Numbers of errors are those of the runtime that ran the block: in its state may stand the next one already.
+        let runtime = at.maker().await?;
+        Self::of(at.block(), index, events, &runtime).ok_or_else(|| ReadError::Malformed {
             method: "state_getStorageAt",
             why: format!("the events do not tell of extrinsic {index}"),
         })
@@ -76,7 +78,8 @@ impl fmt::Display for DispatchFailure {
 impl DispatchFailure {
     /// From a decoded `DispatchError`; a pallet's own errors are looked up in the metadata.
     pub(super) fn of(error: &Value, runtime: &Runtime) -> Self {
-        Self::of_module(error, runtime).unwrap_or_else(|| Self { name: path(error), docs: String::new() })
+        Self::of_module(error, runtime)
+            .unwrap_or_else(|| Self { name: unknown_module(error).unwrap_or_else(|| path(error)), docs: String::new() })
     }
 
     fn of_module(error: &Value, runtime: &Runtime) -> Option<Self> {
@@ -88,6 +91,14 @@ impl DispatchFailure {
         let error = pallet.error_variant_by_index(*code.first()?)?;
         Some(Self { name: format!("{}.{}", pallet.name(), error.name), docs: error.docs.join(" ").trim().to_owned() })
     }
+}
+
+/// `Module(7, 250)` for an error that the metadata does not have.
+fn unknown_module(error: &Value) -> Option<String> {
+    let Value::Variant(kind, fields) = error else { return None };
+    let module = fields.item(0).filter(|_| kind == "Module")?;
+    let Value::Bytes(code) = module.field("error")? else { return None };
+    Some(format!("Module({}, {})", module.field("index")?.as_u64()?, code.first()?))
 }
 
 /// `A.B` for a case within a case; numbers in brackets.
@@ -139,7 +150,7 @@ mod tests {
         assert_eq!(failure.docs, "The user is trying to serve an axon which is not of type 4 (IPv4) or 6 (IPv6).");
         assert_eq!(failure.to_string(), format!("{}: {}", failure.name, failure.docs));
         let unknown = DispatchFailure::of(&module(7, 250), &runtime);
-        assert_eq!((unknown.name.as_str(), unknown.docs.as_str()), ("Module", ""));
+        assert_eq!((unknown.name.as_str(), unknown.docs.as_str()), ("Module(7, 250)", ""));
         assert_eq!(DispatchFailure::of(&case("Token", vec![case("FundsUnavailable", vec![])]), &runtime).name, "Token.FundsUnavailable");
         assert_eq!(DispatchFailure::of(&case("BadOrigin", vec![]), &runtime).name, "BadOrigin");
     }

@@ -2,10 +2,18 @@
 
 use std::fmt;
 
-use super::DispatchFailure;
 use super::outcome::path;
-use crate::read::scale::Value;
+use super::{DispatchFailure, undescribed};
+use crate::read::scale::{ScaleError, Value};
 use crate::read::{ReadError, Runtime};
+
+/// Rao, from the bytes of `RuntimeDispatchInfo`.
+pub(super) fn fee(bytes: &[u8], runtime: &Runtime) -> Result<u64, ScaleError> {
+    let (api, method) = ("TransactionPaymentApi", "query_info");
+    let info: Value = if runtime.has_call(api, method) { runtime.call_answer(api, method, bytes)? } else { undescribed::info(bytes)? };
+    let fee = info.field("partial_fee").and_then(Value::as_u64);
+    fee.ok_or_else(|| ScaleError::Unknown("partial_fee in RuntimeDispatchInfo".to_owned()))
+}
 
 /// What the runtime would say to an extrinsic at the newest block.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -20,8 +28,19 @@ pub enum DryRun {
 }
 
 impl DryRun {
+    /// From the bytes of `ApplyExtrinsicResult`.
+    pub(super) fn read(bytes: &[u8], runtime: &Runtime) -> Result<Self, ReadError> {
+        let (api, method) = ("BlockBuilder", "apply_extrinsic");
+        let misfit = |source| ReadError::Scale { source, spec_version: runtime.spec_version() };
+        if runtime.has_call(api, method) {
+            Self::of(&runtime.call_answer(api, method, bytes).map_err(misfit)?, runtime)
+        } else {
+            undescribed::applied(bytes, runtime).map_err(misfit)
+        }
+    }
+
     /// From `ApplyExtrinsicResult`.
-    pub(super) fn of(result: &Value, runtime: &Runtime) -> Result<Self, ReadError> {
+    fn of(result: &Value, runtime: &Runtime) -> Result<Self, ReadError> {
         let strange = || ReadError::Malformed { method: "system_dryRun", why: "a result was expected".to_owned() };
         let case = |value: &Value| match value {
             Value::Variant(name, fields) => Some((name == "Ok", fields.item(0).cloned())),
@@ -56,7 +75,7 @@ impl fmt::Display for Refusal {
 
 impl Refusal {
     /// From a decoded `TransactionValidityError`.
-    fn of(error: &Value) -> Self {
+    pub(super) fn of(error: &Value) -> Self {
         let words = path(error);
         let code = words.split_once("Custom(").and_then(|(_, rest)| rest.split_once(')')?.0.parse().ok());
         let meaning = code.map_or_else(|| words.rsplit('.').next().and_then(known), custom);
@@ -82,7 +101,7 @@ fn known(name: &str) -> Option<&'static str> {
     Some(match name {
         "Payment" => "the account cannot pay the fee",
         "Stale" => "the nonce was used already",
-        "Future" => "an extrinsic with an earlier nonce is missing",
+        "Future" => "an earlier extrinsic of the key still waits, or is missing",
         "BadProof" => "the signature is not right for this chain and runtime",
         "AncientBirthBlock" => "it is too old",
         "ExhaustsResources" => "the block is full",
@@ -110,14 +129,22 @@ fn phrases(message: &str) -> Option<&'static str> {
 /// Numbers of the pallet's own (`CustomTransactionError`).
 fn custom(code: u8) -> Option<&'static str> {
     Some(match code {
+        0 => "a swap of the coldkey is announced",
         1 => "the stake is too low",
         2 => "the balance is too low",
         3 => "there is no such subnet",
+        4 => "the chain does not know the hotkey",
+        5 => "the stake is too low to withdraw that",
         6 => "too often; wait some blocks",
+        9 => "transfers are not allowed",
         10 => "the hotkey is not registered on the subnet",
         11 => "the IP address cannot be",
         12 => "the axon was announced a short while ago; wait some blocks",
         13 => "the port cannot be",
+        15 => "the round of the reveal is not right now",
+        16 => "no such commit is known",
+        17 => "it is not the time to reveal the commit",
+        18 => "there are not as many weights as UIDs",
         19 => "there is no such UID",
         21 => "a swap of the coldkey is disputed",
         25 => "the hotkey does not belong to the coldkey",
@@ -161,7 +188,7 @@ mod tests {
         let packed: &[u8] = include_bytes!("../../testdata/metadata-v15-spec343.scale.gz");
         std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut bytes).unwrap();
         let runtime = Runtime::new(343, &bytes).unwrap();
-        let of = |bytes: &[u8]| DryRun::of(&runtime.call_answer("BlockBuilder", "apply_extrinsic", bytes).unwrap(), &runtime).unwrap();
+        let of = |bytes: &[u8]| DryRun::read(bytes, &runtime).unwrap();
         assert_eq!(of(&[0, 0]), DryRun::Succeeds);
         let DryRun::Fails(failure) = of(&[0, 1, 3, 7, 1, 0, 0, 0]) else { panic!("a module's error") };
         assert_eq!(failure.name, "SubtensorModule.InvalidIpType");

@@ -24,10 +24,16 @@ pub(crate) enum Fate {
     Death,
     /// It waits in the pool already, and a block has it after that was told.
     Waiting,
-    /// The connection is cut before the answer, and it waits in the pool.
+    /// The connection is cut before the answer, and it is lost.
     Cut,
+    /// It waits in the pool, but the connection is cut before the answer.
+    HeldAndCut,
+    /// It waits in the pool, but something on the way answers with this code.
+    HeldAnd(i64),
     /// It is refused with these words.
     Refused(&'static str),
+    /// It is refused with this code.
+    RefusedAs(i64),
     /// It is refused because another one took its nonce meanwhile.
     Overtaken,
 }
@@ -41,6 +47,12 @@ struct State {
     waiting: Option<String>,
     nonce: u32,
     dead: bool,
+    /// How often blocks are not known yet.
+    unknown_blocks: u32,
+    /// Events of the block that has the extrinsic.
+    events: Vec<u8>,
+    /// Answers by the name of a method or a runtime call.
+    answers: HashMap<&'static str, Value>,
 }
 
 /// A running node. It ends with its runtime.
@@ -53,10 +65,26 @@ pub(crate) const NONCE: u32 = 7;
 
 impl Front {
     pub(crate) async fn start(fates: &[Fate]) -> Self {
-        let sim = Sim::start(World::new(1000, 343, unpack(METADATA_V15).unwrap())).await.unwrap();
+        Self::of(World::new(1000, 343, unpack(METADATA_V15).unwrap()), fates).await
+    }
+
+    pub(crate) async fn of(world: World, fates: &[Fate]) -> Self {
+        let sim = Sim::start(world).await.unwrap();
         let upstream = sim.url();
         let fates = fates.iter().rev().copied().collect();
-        let state = State { sim, fates, sent: Vec::new(), blocks: HashMap::new(), waiting: None, nonce: NONCE, dead: false };
+        let state = State {
+            sim,
+            fates,
+            sent: Vec::new(),
+            blocks: HashMap::new(),
+            waiting: None,
+            nonce: NONCE,
+            dead: false,
+            unknown_blocks: 0,
+            // One event: while extrinsic 1 was applied, System.ExtrinsicSuccess, of no weight, normal, paid.
+            events: vec![4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            answers: HashMap::new(),
+        };
         let state = Arc::new(Mutex::new(state));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
@@ -75,6 +103,33 @@ impl Front {
         let options =
             RpcOptions { backoff: (std::time::Duration::from_millis(10), std::time::Duration::from_millis(50)), ..RpcOptions::default() };
         Chain::new(ChainConfig { options, ..ChainConfig::parse(&self.url).unwrap() })
+    }
+
+    /// No connection is answered any more.
+    pub(crate) fn die(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.dead = true;
+        state.sim.cut();
+    }
+
+    /// The next times that a block's extrinsics are asked for, it is not known.
+    pub(crate) fn forget_blocks(&self, times: u32) {
+        self.state.lock().unwrap().unknown_blocks = times;
+    }
+
+    /// What happens in the block that has the extrinsic.
+    pub(crate) fn set_events(&self, events: Vec<u8>) {
+        self.state.lock().unwrap().events = events;
+    }
+
+    /// Answers a method, or a call of the runtime, with this.
+    pub(crate) fn answer(&self, name: &'static str, answer: Value) {
+        self.state.lock().unwrap().answers.insert(name, answer);
+    }
+
+    /// Changes what `chain-sim` knows.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut World)) {
+        self.state.lock().unwrap().sim.change(change);
     }
 
     /// What was sent so far.
@@ -116,8 +171,16 @@ impl State {
     fn answer(&mut self, method: &str, params: &Value) -> Option<Option<Value>> {
         let result = |result: Value| Some(Some(json!({"result": result})));
         let refused = |data: &str| Some(Some(json!({"error": {"code": 1010, "message": "Invalid Transaction", "data": data}})));
+        let name = if method == "state_call" { params[0].as_str()? } else { method };
+        if let Some(answer) = self.answers.get(name) {
+            return result(answer.clone());
+        }
         match method {
             "system_accountNextIndex" => result(json!(self.nonce)),
+            "chain_getBlock" if self.unknown_blocks > 0 => {
+                self.unknown_blocks -= 1;
+                result(Value::Null)
+            }
             "chain_getBlock" => {
                 let extrinsics = self.blocks.get(params[0].as_str()?).cloned().unwrap_or_default();
                 result(json!({"block": {"header": {}, "extrinsics": extrinsics}}))
@@ -150,6 +213,15 @@ impl State {
                         Some(None)
                     }
                     Fate::Cut => Some(None),
+                    Fate::HeldAndCut => {
+                        self.waiting = Some(extrinsic);
+                        Some(None)
+                    }
+                    Fate::HeldAnd(code) => {
+                        self.waiting = Some(extrinsic);
+                        Some(Some(json!({"error": {"code": code, "message": "of a proxy"}})))
+                    }
+                    Fate::RefusedAs(code) => Some(Some(json!({"error": {"code": code, "message": "of the pool"}}))),
                     Fate::Waiting => {
                         self.waiting = Some(extrinsic);
                         Some(Some(json!({"error": {"code": 1013, "message": "Transaction Already Imported"}})))
@@ -168,8 +240,7 @@ impl State {
     fn include(&mut self, extrinsic: String) {
         let runtime = Runtime::new(343, &unpack(METADATA_V15).unwrap()).unwrap();
         let key = runtime.storage_key("System", "Events", ()).unwrap();
-        // One event: while extrinsic 1 was applied, System.ExtrinsicSuccess, of no weight, normal, paid.
-        let events = vec![4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let events = self.events.clone();
         let hash = self.sim.change(|world| {
             world.advance(1);
             world.set_storage(world.best, key, Some(events));

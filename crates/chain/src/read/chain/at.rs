@@ -219,11 +219,19 @@ impl At {
         time.ok_or_else(|| wire::malformed("state_getStorageAt", "a time of this age"))
     }
 
+    /// The runtime that ran the block, and of which its events and errors are. A block that changes the runtime is still run by the old
+    /// one, which is that of its parent's state.
+    pub async fn maker(&self) -> Result<Arc<Runtime>, ReadError> {
+        if self.block.number == 0 {
+            return Ok(Arc::clone(&self.runtime));
+        }
+        let parent = self.chain.header(self.block.hash).await?.parent;
+        self.chain.runtime(parent).await
+    }
+
     /// What happened in the block.
     pub async fn events(&self) -> Result<Vec<Event>, ReadError> {
-        // A block that changes the runtime is still run by the old one, which is that of its parent's state.
-        let parent = self.chain.header(self.block.hash).await?.parent;
-        let runtime = if self.block.number == 0 { Arc::clone(&self.runtime) } else { self.chain.runtime(parent).await? };
+        let runtime = self.maker().await?;
         let misfit = |source| self.misfit_of(&runtime, source);
         let key = runtime.storage_key("System", "Events", ()).map_err(misfit)?;
         let params = json!([wire::hex(&key), wire::hex(self.block.hash)]);

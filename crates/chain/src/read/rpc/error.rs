@@ -90,7 +90,7 @@ impl RpcError {
     }
 
     /// Whether the node has too much to do.
-    pub(super) fn is_overload(&self) -> bool {
+    pub(in crate::read) fn is_overload(&self) -> bool {
         matches!(self, Self::Refused { code, message, .. } if is_overload(*code, message))
     }
 

@@ -253,7 +253,7 @@ impl Pool {
     }
 
     /// After an answer that the endpoint has too much to do: others are asked; the only one keeps its connection, and its peace.
-    async fn spare(&self, busy: &Connection, error: &RpcError) {
+    pub(in crate::read) async fn spare(&self, busy: &Connection, error: &RpcError) {
         let mut state = self.state.lock().await;
         if state.connection.as_ref().is_some_and(|current| current.same_as(busy)) {
             let alone = state.endpoints.len() == 1;
