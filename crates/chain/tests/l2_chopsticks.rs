@@ -5,6 +5,8 @@
 #[path = "support/chopsticks.rs"]
 mod chopsticks;
 
+use std::time::Duration;
+
 use chain::read::{AccountId, Chain};
 use chain::submit::{Account, Axon, Call, DryRun, Registered, SubmitError, Warning, Weights, quote, registered, warnings};
 use chain::wallet::key_from_uri;
@@ -68,6 +70,7 @@ async fn registration(chain: &Chain) {
     let quoted = quote(&at, SUBNET, id("//Bob"), id("//Alice")).await.unwrap();
     assert_eq!((quoted.price_rao, quoted.balance_rao, quoted.max_uids, quoted.registered_as), (PRICE, 100 * TAO, 4, None));
     assert!(!quoted.limit_is_held);
+    assert_eq!((quoted.open, quoted.left_in_interval, quoted.victim), (true, Some(300), None));
     let told = warnings(&at, &register("//Bob", PRICE), id("//Alice"), Some(64)).await.unwrap();
     assert_eq!(told, [Warning::LimitNotHeld]);
 
@@ -100,6 +103,10 @@ async fn what_is_refused(chain: &Chain) {
     assert!(!foreseen.docs.is_empty());
     let outcome = again.submit().await.unwrap();
     assert_eq!(outcome.failure, Some(foreseen));
+    let at = chain.at_finalized().await.unwrap();
+    let uid = at.uid(SUBNET, id("//Bob")).await.unwrap().unwrap();
+    let told = warnings(&at, &register("//Bob", TAO), id("//Poor"), None).await.unwrap();
+    assert_eq!(told, [Warning::LimitNotHeld, Warning::Registered { uid }, Warning::OthersHotkey { owner: id("//Alice") }]);
 
     let mut poor = Account::new(chain.clone(), key("//Poor"));
     let cannot = poor.prepare(register("//Dave", TAO)).await.unwrap().dry_run().await.unwrap();
@@ -118,6 +125,7 @@ async fn serving(chain: &Chain) {
     let told = warnings(&at, &call, id("//Bob"), Some(SUBNET)).await.unwrap();
     assert_eq!(told, [Warning::Axon { hotkey: id("//Bob") }]);
     assert_eq!(warnings(&at, &call, id("//Bob"), Some(64)).await.unwrap(), []);
+    assert_eq!(warnings(&at, &call, id("//Eve"), None).await.unwrap(), [Warning::NotRegistered { hotkey: id("//Eve") }]);
 
     let prepared = bob.prepare(call).await.unwrap();
     assert_eq!(prepared.dry_run().await.unwrap(), DryRun::Succeeds);
@@ -147,6 +155,16 @@ async fn weights(node: &Node, chain: &Chain) {
     let outcome = prepared.submit().await.unwrap();
     assert_eq!(outcome.failure, None);
     assert!(outcome.event("SubtensorModule", "WeightsSet").is_some());
+    // What is told before is what the runtime then says.
+    let others = Call::SetWeights { netuid: SUBNET, weights: Weights::new([(uid, 1), (900, 1)], 0).unwrap() };
+    let at = chain.at_finalized().await.unwrap();
+    let told = warnings(&at, &others, id("//Bob"), None).await.unwrap();
+    // On so small a subnet everybody may validate.
+    assert_eq!(told, [Warning::NoSuchUid { uid: 900 }]);
+    let stranger = warnings(&at, &others, id("//Eve"), None).await.unwrap();
+    assert_eq!(stranger, [Warning::NotRegistered { hotkey: id("//Eve") }]);
+    let DryRun::Fails(failure) = bob.prepare(others).await.unwrap().dry_run().await.unwrap() else { panic!("no such UID") };
+    assert_eq!(failure.name, "SubtensorModule.UidVecContainInvalidOne");
 
     let storage = json!({"SubtensorModule": {"CommitRevealWeightsEnabled": [[[SUBNET], true]]}});
     node.ask("dev_setStorage", json!([storage])).await;
@@ -177,8 +195,16 @@ async fn transfers(node: &Node, chain: &Chain) {
     assert_eq!(node.ask("state_call", call).await, "0x0000");
     let fee = prepared.fee().await.unwrap();
     assert!((10_000..10_000_000).contains(&fee), "{fee} rao");
+    // It may have been the same transfer, so it is not made again unasked.
+    let error = prepared.submit().await.unwrap_err();
+    let SubmitError::Refused(refusal) = &error else { panic!("{error}") };
+    assert_eq!(refusal.meaning, Some("the nonce was used already"), "{refusal}");
+    let prepared = alice.prepare(to_charlie(3 * TAO)).await.unwrap();
+    assert_eq!((prepared.signing().nonce, prepared.waiting()), (nonce + 1, 0));
+    let trace = prepared.trace();
     let outcome = prepared.submit().await.unwrap();
     assert_eq!((outcome.failure.as_ref(), outcome.fee_rao), (None, Some(fee)));
+    assert_eq!(trace.outcome(chain, Duration::ZERO).await.unwrap(), outcome, "found again");
     let at = chain.at(outcome.block).await.unwrap();
     assert_eq!(at.account(id("//Charlie")).await.unwrap().data.free, 4 * TAO);
     assert_eq!(at.account(id("//Alice")).await.unwrap().nonce, nonce + 2);

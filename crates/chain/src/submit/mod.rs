@@ -54,6 +54,7 @@ pub use registration::{Registered, RegistrationQuote, quote, registered};
 pub use timelock::{
     EpochSchedule, OpenError, Pulse, PulseError, RevealPlan, Round, SealError, TimelockError, TimelockedWeights, open, reveal_plan, seal,
 };
+pub use registration::{Registered, RegistrationQuote, Victim, quote, registered};
 pub use trace::Trace;
 pub use trial::{DryRun, Refusal};
 pub use weights::{Weights, WeightsError};

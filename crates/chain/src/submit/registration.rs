@@ -1,9 +1,14 @@
 //! What registering costs, and what it gave.
 
 use super::Call;
-use crate::read::{AccountId, At, ReadError};
+use crate::read::{AccountId, At, ReadError, SelectiveMetagraph};
+use crate::survey::Terms;
+use crate::tracker::eviction;
 
 const PALLET: &str = "SubtensorModule";
+
+/// Subnets have 256 UIDs, one has 1,024; nobody may claim many more.
+const MAX_UIDS: usize = 4096;
 
 /// What there is to know before a registration.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -22,10 +27,33 @@ pub struct RegistrationQuote {
     pub immunity_blocks: u16,
     /// The UID that the hotkey has already.
     pub registered_as: Option<u16>,
-    /// Whose the hotkey is, if it is known to the chain.
+    /// Whose the hotkey is, if it is known to the chain. Only this coldkey can register it.
     pub owner: Option<AccountId>,
+    /// Whether the subnet takes registrations.
+    pub open: bool,
+    /// Registrations that it takes until its interval ends; `None` on runtimes that raise the price with each instead (since about version
+    /// 400).
+    pub left_in_interval: Option<u16>,
+    /// Who loses its UID to a registration in the next block, if no other comes first; `None` while UIDs are free, where all are the
+    /// owner's, and where the runtime does not tell enough. Up to about version 365 a pruning score decided, which orders mostly alike.
+    pub victim: Option<Victim>,
     /// Whether the chain itself refuses to take more than the limit.
     pub limit_is_held: bool,
+}
+
+/// Whose place a newcomer takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Victim {
+    /// Its UID.
+    pub uid: u16,
+    /// Its hotkey.
+    pub hotkey: AccountId,
+    /// The block in which it was registered.
+    pub registered_at: u64,
+    /// Alpha that it was paid for the last epoch, in 10^-9.
+    pub emission: u64,
+    /// Blocks for which it is still immune: others are too few.
+    pub immune_blocks: u64,
 }
 
 /// What a registration would cost a coldkey at a block.
@@ -36,16 +64,64 @@ pub struct RegistrationQuote {
 pub async fn quote(at: &At, netuid: u16, hotkey: AccountId, coldkey: AccountId) -> Result<RegistrationQuote, ReadError> {
     // First, because it tells whether there is such a subnet.
     let price_rao = at.burn(netuid).await?;
+    let uids = at.storage(PALLET, "SubnetworkN", (netuid,)).await?.unwrap_or_default();
+    let max_uids = at.storage(PALLET, "MaxAllowedUids", (netuid,)).await?.unwrap_or_default();
     Ok(RegistrationQuote {
         netuid,
         price_rao,
         balance_rao: at.account(coldkey).await?.data.free,
-        uids: at.storage(PALLET, "SubnetworkN", (netuid,)).await?.unwrap_or_default(),
-        max_uids: at.storage(PALLET, "MaxAllowedUids", (netuid,)).await?.unwrap_or_default(),
+        uids,
+        max_uids,
         immunity_blocks: at.immunity_period(netuid).await?,
         registered_as: at.uid(netuid, hotkey).await?,
         owner: at.owner(hotkey).await?,
+        open: open(at, netuid).await?,
+        left_in_interval: left_in_interval(at, netuid).await?,
+        victim: if uids < max_uids { None } else { victim(at, netuid).await? },
         limit_is_held: Call::chain_holds_limit(at.runtime()),
+    })
+}
+
+/// Whether a subnet takes registrations.
+pub(super) async fn open(at: &At, netuid: u16) -> Result<bool, ReadError> {
+    Ok(at.storage(PALLET, "NetworkRegistrationAllowed", (netuid,)).await?.unwrap_or_default())
+}
+
+/// `do_burned_registration` of the runtimes up to about version 365: three times as many as are aimed at. How many a block takes is no
+/// matter, because none of the next block's have come yet.
+async fn left_in_interval(at: &At, netuid: u16) -> Result<Option<u16>, ReadError> {
+    let runtime = at.runtime();
+    let (so_far, aim) = ("RegistrationsThisInterval", "TargetRegistrationsPerInterval");
+    if runtime.has_storage(PALLET, "BurnHalfLife") || !runtime.has_storage(PALLET, so_far) || !runtime.has_storage(PALLET, aim) {
+        return Ok(None);
+    }
+    let so_far: u16 = at.storage(PALLET, so_far, (netuid,)).await?.unwrap_or_default();
+    let aim: u16 = at.storage(PALLET, aim, (netuid,)).await?.unwrap_or_default();
+    Ok(Some(aim.saturating_mul(3).saturating_sub(so_far)))
+}
+
+/// Who loses its UID to a registration on a full subnet. One answer with everything about the subnet: some 50 KB for 256 UIDs.
+async fn victim(at: &At, netuid: u16) -> Result<Option<Victim>, ReadError> {
+    if !at.has_selective_metagraph() {
+        return Ok(None);
+    }
+    let whole = SelectiveMetagraph { netuid, ..at.selective_metagraph(netuid).await? };
+    let terms = Terms::of_one(at, netuid).await?;
+    // A registration is in the next block at the soonest.
+    Ok(weakest(&whole, &terms, at.block().number.saturating_add(1)))
+}
+
+fn weakest(whole: &SelectiveMetagraph, terms: &Terms, block: u64) -> Option<Victim> {
+    let hotkeys = whole.hotkeys.as_deref().filter(|hotkeys| hotkeys.len() <= MAX_UIDS)?;
+    let (neurons, rules) = eviction::from_snapshot(&terms.subnet(whole, block)).ok()?;
+    let uid = eviction::next_pruned(&neurons, &rules)?;
+    let neuron = neurons.iter().find(|neuron| neuron.uid == uid)?;
+    Some(Victim {
+        uid,
+        hotkey: *hotkeys.get(usize::from(uid))?,
+        registered_at: neuron.registered_at,
+        emission: neuron.emission,
+        immune_blocks: rules.immune_for(neuron),
     })
 }
 

@@ -35,6 +35,20 @@ impl Terms {
         })
     }
 
+    /// Reads those of one subnet: far less than those of all.
+    ///
+    /// # Errors
+    ///
+    /// As [`At::storage`].
+    pub async fn of_one(at: &At, netuid: u16) -> Result<Self, ReadError> {
+        Ok(Self {
+            min_non_immune_uids: of_one(at, "MinNonImmuneUids", netuid).await?,
+            owner_uids: of_one(at, "ImmuneOwnerUidsLimit", netuid).await?,
+            half_life: of_one(at, "BurnHalfLife", netuid).await?,
+            increase: of_one(at, "BurnIncreaseMult", netuid).await?,
+        })
+    }
+
     /// A subnet at a block as a snapshot has it. What the runtime did not tell is missing.
     pub fn subnet(&self, whole: &SelectiveMetagraph, block: u64) -> Subnet {
         let netuid = whole.netuid;
@@ -77,6 +91,14 @@ async fn of_all<T: FromScale>(at: &At, item: &str) -> Result<OfAll<T>, ReadError
     let default = runtime.storage_value(PALLET, item, None);
     let default = default.map_err(|source| ReadError::Scale { source, spec_version: runtime.spec_version() })?;
     Ok(Some((at.storage_map(PALLET, item, ()).await?, default)))
+}
+
+/// Of one subnet, as if it were the default of all.
+async fn of_one<T: FromScale>(at: &At, item: &str, netuid: u16) -> Result<OfAll<T>, ReadError> {
+    if !at.runtime().has_storage(PALLET, item) {
+        return Ok(None);
+    }
+    Ok(Some((BTreeMap::new(), at.storage(PALLET, item, (netuid,)).await?)))
 }
 
 fn value<T: Copy>(all: &OfAll<T>, netuid: u16) -> Option<T> {
