@@ -158,11 +158,28 @@ async fn extrinsics_that_wait_already_are_told_of() {
     let runtime = Runtime::new(343, &unpack(METADATA_V15).unwrap()).unwrap();
     let key = runtime.storage_key("System", "Account", (account(&front).id().0,)).unwrap();
     let mut account = account(&front);
-    assert_eq!(account.prepare(transfer()).await.unwrap().waiting().await.unwrap(), NONCE, "of a new account");
+    assert_eq!(account.prepare(transfer()).await.unwrap().waiting(), NONCE, "of a new account");
     // Nonce, three counters, free, reserved, frozen, flags.
-    let state = [&NONCE.to_le_bytes()[..], &[0; 12], &[0; 24], &[0; 16]].concat();
-    front.change(|world| world.set_storage(0, key, Some(state)));
-    assert_eq!(account.prepare(transfer()).await.unwrap().waiting().await.unwrap(), 0);
+    let state = |nonce: u32| Some([&nonce.to_le_bytes()[..], &[0; 12], &[0; 24], &[0; 16]].concat());
+    for used in [NONCE - 1, NONCE] {
+        front.change(|world| world.set_storage(0, key.clone(), state(used)));
+        let prepared = account.prepare(transfer()).await.unwrap();
+        assert_eq!((prepared.waiting(), prepared.signing().nonce), (NONCE - used, NONCE));
+    }
+    // The node that counts those in its pool lags behind.
+    front.change(|world| world.set_storage(0, key.clone(), state(NONCE + 2)));
+    let prepared = account.prepare(transfer()).await.unwrap();
+    assert_eq!((prepared.waiting(), prepared.signing().nonce), (0, NONCE + 2));
+}
+
+#[tokio::test]
+async fn a_newest_block_older_than_the_final_one_is_not_stood_on() {
+    let front = Front::start(&[Fate::Included]).await;
+    let mut before = [0; 32];
+    front.change(|world| before = world.hash(990).unwrap());
+    front.answer("chain_getHead", json!(format!("0x{}", hex::encode(before))));
+    let mut account = account(&front);
+    assert_eq!(account.prepare(transfer()).await.unwrap().at().block().number, 998);
 }
 
 #[tokio::test]

@@ -54,7 +54,9 @@ impl Account {
         // One older than the newest: in the state of a block, its own hash does not stand yet, and a dry run there would not find it.
         // By its hash, because another node may have another block of its number.
         let birth = self.chain.parent(finalized).await?;
-        let at = self.chain.at(self.chain.best().await?).await?;
+        // Another node may lag behind the one that told of the final block; its state would know nothing of the birth.
+        let best = self.chain.best().await?;
+        let at = self.chain.at(if best.number < finalized.number { finalized } else { best }).await?;
         affordable(&at, &call).await?;
         let (spec_version, transaction_version) = self.chain.versions(at.block().hash).await?;
         if spec_version != at.runtime().spec_version() {
@@ -62,16 +64,19 @@ impl Account {
             return Err(ReadError::Malformed { method: "state_getRuntimeVersion", why }.into());
         }
         let mortality = Mortality::new(birth, self.period);
+        let used = at.account(self.id()).await?.nonce;
+        // A node that lags behind may know of fewer than are in this block.
+        let waiting = self.chain.next_nonce(self.id()).await?.saturating_sub(used);
         let signing = Signing {
             genesis: self.chain.genesis().await?,
             spec_version,
             transaction_version,
-            nonce: self.chain.next_nonce(self.id()).await?,
+            nonce: used.saturating_add(waiting),
             mortality: Some(mortality),
             tip_rao: 0,
         };
         let extrinsic = Extrinsic::sign(&call, &signing, &self.key, at.runtime())?;
-        Ok(Prepared { account: self, at, call, signing, mortality, extrinsic })
+        Ok(Prepared { account: self, at, call, signing, mortality, extrinsic, waiting })
     }
 }
 
@@ -84,6 +89,7 @@ pub struct Prepared<'a> {
     signing: Signing,
     mortality: Mortality,
     extrinsic: Extrinsic,
+    waiting: u32,
 }
 
 impl Prepared<'_> {
@@ -103,7 +109,7 @@ impl Prepared<'_> {
     }
 
     /// The fee in rao, by the runtime's own estimate: what it costs to be included, without what the call itself takes. 0 for calls that
-    /// cost nothing.
+    /// cost nothing. Newer runtimes may charge the coldkey of a hotkey that signs.
     ///
     /// # Errors
     ///
@@ -135,13 +141,8 @@ impl Prepared<'_> {
 
     /// How many other extrinsics of the key wait in the node's pool. They go first, and one of them may ask for the very same: a command that
     /// was ended too early, or another program with the same key.
-    ///
-    /// # Errors
-    ///
-    /// [`SubmitError::Read`].
-    pub async fn waiting(&self) -> Result<u32, SubmitError> {
-        let account = self.at.account(self.account.id()).await?;
-        Ok(self.signing.nonce.saturating_sub(account.nonce))
+    pub fn waiting(&self) -> u32 {
+        self.waiting
     }
 
     /// Sends it, and follows finalized blocks until one has it, or none can have it any more. Takes as long as the chain does.

@@ -49,7 +49,7 @@ pub enum SubmitError {
         last_block: u64,
         /// Why the chain could not be read.
         #[source]
-        source: ReadError,
+        source: Box<ReadError>,
     },
 }
 

@@ -12,7 +12,7 @@ pub struct Outcome {
     pub block: Block,
     /// Its place among the block's extrinsics, from 0.
     pub index: u32,
-    /// What the signer paid for inclusion, in rao; `None` where the runtime does not say. A call that costs nothing has 0 or `None`.
+    /// What was paid for inclusion, by the signer or its coldkey, in rao; `None` where the runtime does not say. A call that costs nothing has 0 or `None`.
     pub fee_rao: Option<u64>,
     /// Why it failed; `None` if it did what it was to do. A failed extrinsic changes nothing but costs its fee.
     pub failure: Option<DispatchFailure>,

@@ -33,7 +33,9 @@ impl Trace {
         match self.follow(chain, patience).await {
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => Err(SubmitError::Expired { last_block: self.last_block }),
-            Err(source) => Err(SubmitError::Unknown { hash: self.hash, birth: self.birth, last_block: self.last_block, source }),
+            Err(source) => {
+                Err(SubmitError::Unknown { hash: self.hash, birth: self.birth, last_block: self.last_block, source: source.into() })
+            }
         }
     }
 
