@@ -163,6 +163,43 @@ fn what_is_signed_is_the_call_the_extensions_and_what_they_imply() {
     }
 }
 
+/// The metadata of spec 343 with another name for a signed extension.
+fn renamed(old: &str, new: &str) -> Runtime {
+    assert_eq!(old.len(), new.len());
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(include_bytes!("../testdata/metadata-v15-spec343.scale.gz").as_slice()).read_to_end(&mut bytes).unwrap();
+    let (old, new) = (old.encode(), new.encode());
+    let places: Vec<_> = bytes.windows(old.len()).enumerate().filter(|(_, window)| *window == old).map(|(at, _)| at).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at..at + old.len()].copy_from_slice(&new);
+    }
+    Runtime::new(343, &bytes).unwrap()
+}
+
+#[test]
+fn an_extension_that_holds_something_must_be_known() {
+    let payload = |runtime: &Runtime| Extrinsic::payload(&one_tao_to_bob(), &signing(343), runtime);
+    let [_, known, _] = runtimes();
+    let expected = payload(&known).unwrap();
+    for (old, new) in [("CheckNonce", "CheckQuota"), ("CheckGenesis", "CheckExodus9"), ("CheckMortality", "CheckEternity9")] {
+        let error = payload(&renamed(old, new)).unwrap_err().to_string();
+        assert!(error.contains(new), "{error}");
+    }
+    assert_eq!(payload(&renamed("CheckNonZeroSender", "CheckNonEmptyQuery")).unwrap(), expected, "one that holds nothing");
+}
+
+#[test]
+fn a_tip_is_signed_along() {
+    for runtime in runtimes() {
+        let payload = |tip_rao| Extrinsic::payload(&one_tao_to_bob(), &Signing { tip_rao, ..signing(343) }, &runtime).unwrap();
+        let (none, some) = (payload(0), payload(63));
+        let differ: Vec<_> = none.iter().zip(&some).filter(|(a, b)| a != b).collect();
+        assert_eq!((none.len(), differ), (some.len(), vec![(&0, &(63 << 2))]));
+        assert_eq!(payload(1 << 40).len(), none.len() + 6, "compact: a byte of length, six of number");
+    }
+}
+
 #[test]
 fn a_long_payload_is_signed_by_its_hash() {
     let [runtime, ..] = runtimes();
@@ -181,6 +218,10 @@ fn only_addresses_that_others_can_reach_are_announced() {
         "169.254.1.1",
         "224.0.0.1",
         "255.255.255.255",
+        "0.1.2.3",
+        "100.64.0.1",
+        "100.127.255.254",
+        "250.1.2.3",
         "::",
         "::1",
         "fe80::1",
@@ -189,6 +230,10 @@ fn only_addresses_that_others_can_reach_are_announced() {
         let ip: IpAddr = inside.parse().unwrap();
         assert_eq!(Axon::new(ip, 8091, 0), Err(AxonError::Unreachable(ip)));
     }
+    assert!(Axon::new("::ffff:10.1.2.3".parse().unwrap(), 8091, 0).is_err());
+    let same = ["100.63.255.255", "::ffff:100.63.255.255"].map(|ip| Axon::new(ip.parse().unwrap(), 8091, 0).unwrap());
+    assert_eq!(same[0], same[1]);
+    assert!(Axon::new("100.128.0.1".parse().unwrap(), 8091, 0).is_ok());
     assert_eq!(Axon::new("8.8.8.8".parse().unwrap(), 0, 0), Err(AxonError::Port));
     let [runtime, ..] = runtimes();
     let axon = Axon::new("2001:4860::1".parse().unwrap(), 1, 0).unwrap();

@@ -28,14 +28,14 @@ pub enum Call {
         /// is only looked at before signing, and may have risen by the time of inclusion.
         limit_rao: u64,
     },
-    /// Says where a neuron can be reached, signed by its hotkey. Costs nothing.
+    /// Says where a neuron can be reached, signed by its hotkey. Mostly free; [`Prepared::fee`](super::Prepared::fee) tells.
     ServeAxon {
         /// The subnet.
         netuid: u16,
         /// The address.
         axon: Axon,
     },
-    /// Sets a validator's weights, signed by its hotkey. Costs nothing.
+    /// Sets a validator's weights, signed by its hotkey. Mostly free; [`Prepared::fee`](super::Prepared::fee) tells.
     SetWeights {
         /// The subnet.
         netuid: u16,
@@ -136,9 +136,14 @@ impl Axon {
     ///
     /// [`AxonError`].
     pub fn new(ip: IpAddr, port: u16, version: u32) -> Result<Self, AxonError> {
+        // What is an IPv4 address in the clothes of the other kind is one.
+        let ip = ip.to_canonical();
         let inside = match ip {
             IpAddr::V4(ip) => {
-                ip.is_unspecified() || ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_multicast() || ip.is_broadcast()
+                let [first, second, ..] = ip.octets();
+                // 0.0.0.0/8 is this network, 100.64.0.0/10 behind a provider's translation, 240.0.0.0/4 nobody's.
+                let nowhere = first == 0 || first >= 240 || (first == 100 && second & 0xc0 == 64);
+                nowhere || ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_multicast()
             }
             IpAddr::V6(ip) => {
                 ip.is_unspecified() || ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_multicast()

@@ -34,7 +34,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`WeightsError`]: what the chain would refuse on any subnet.
+    /// [`WeightsError`]: what the chain would refuse on any subnet, and nothing but zeros, which it would take for no opinion at all.
     pub fn new(weights: impl IntoIterator<Item = (u16, u16)>, version_key: u64) -> Result<Self, WeightsError> {
         let mut weights: Vec<_> = weights.into_iter().collect();
         weights.sort_unstable();
