@@ -148,6 +148,25 @@ fn tenures_last_from_registration_until_the_successor_came() {
 }
 
 #[test]
+fn a_later_snapshot_dates_who_was_there_before() {
+    // Files of the existing tracker first, then ours: 10 and 12 were there from the beginning, 21 came between the first two.
+    let states = [
+        undated(state(1000, &[(0, 10, 0), (1, 11, 0), (2, 12, 0)])),
+        undated(state(2000, &[(0, 10, 0), (1, 21, 0), (2, 12, 0)])),
+        state(3000, &[(0, 10, 100), (1, 21, 1900), (2, 12, 1500)]),
+        state(4000, &[(0, 30, 3600), (1, 21, 1900), (2, 12, 1500)]),
+    ];
+    let mut lives = watch(&states).tenures().lives(1, Origin::Registration);
+    lives.sort_by_key(|life| (life.entry, life.exit));
+    let expected = [
+        Life { entry: 100, exit: 2100, ended: false },  // 21: not from the middle between the snapshots
+        Life { entry: 900, exit: 3500, ended: true },   // 10: from 100, seen from 1000 until 3600
+        Life { entry: 1500, exit: 2500, ended: false }, // 12 registered again unseen: watched since the snapshot that says so
+    ];
+    assert_eq!(lives, expected);
+}
+
+#[test]
 fn an_end_over_more_than_a_day_has_only_a_latest_date() {
     // Of a week nobody can say whether 20 came in one step, or after others on the same place.
     let week = [state(1000, &[(0, 10, 100), (1, 11, 200)]), state(51_400, &[(0, 20, 50_000), (1, 11, 200)])];

@@ -109,6 +109,20 @@ impl Special {
     }
 }
 
+impl Watched {
+    /// Takes the registration blocks of a state where the states before did not have them, or nobody could say more than about when.
+    fn date(&mut self, state: &Subnet) {
+        for (uid, open) in &mut self.uids {
+            let Some(at) = state.registration_blocks.get(uid).copied().filter(|at| open.born != Some(*at)) else { continue };
+            open.born = Some(at);
+            if at > open.first_seen {
+                // It was another tenure of the same hotkey that was seen before.
+                open.first_seen = state.block;
+            }
+        }
+    }
+}
+
 impl Tenures {
     /// Begins to watch a subnet.
     pub fn begin(&mut self, netuid: u16, state: &Subnet) {
@@ -173,6 +187,7 @@ impl Tenures {
             };
             watched.uids.insert(uid, next);
         }
+        watched.date(after);
         watched.last_block = after.block;
         watched.special = Special::of(after);
         self.open.insert(netuid, watched);
