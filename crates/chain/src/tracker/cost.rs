@@ -58,15 +58,42 @@ pub(super) const MIN_IN_WINDOW: usize = 10;
 /// Registrations a day in the week before, counted by registration blocks; `None` without these.
 ///
 /// Of several registrations on one UID the last one is seen, so that a week never shows more than a seventh of the UIDs a day. The last 4,
-/// 2 and 1 days hide less; the greatest of the rates counts, of shorter windows only such with ten registrations.
+/// 2 and 1 days hide less: the rate of a shorter window counts where it is higher by more than chance often makes it (a standard deviation of
+/// its count), and it has ten registrations.
 /// [`Analyzer::registrations_per_day`](super::analysis::Analyzer::registrations_per_day) knows better where there are many snapshots.
 pub fn registrations_per_day(state: &Subnet) -> Option<f64> {
-    let rate = |window_days: u64| {
+    seen(state).map(|rate| rate.per_day())
+}
+
+/// Registrations within a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rate {
+    pub(super) registrations: usize,
+    pub(super) days: f64,
+}
+
+impl Rate {
+    pub(super) fn per_day(&self) -> f64 {
+        self.registrations as f64 / self.days
+    }
+
+    /// Of a longer window, which hides some, and a shorter one, which varies: the shorter if the difference is more than its standard
+    /// deviation. The greatest of several that vary would be too high.
+    pub(super) fn or_shorter(self, shorter: Self) -> Self {
+        let chance = (shorter.registrations as f64).sqrt();
+        let expected = self.per_day() * shorter.days;
+        if shorter.registrations >= MIN_IN_WINDOW && shorter.registrations as f64 - expected > chance { shorter } else { self }
+    }
+}
+
+/// The same, with how many were seen in which time.
+pub(super) fn seen(state: &Subnet) -> Option<Rate> {
+    let within = |window_days: u64| {
         let window = (window_days * BLOCKS_PER_DAY).min(state.block);
         let since = state.block - window;
         let recent = state.uid_hotkey_map.keys().filter(|uid| state.registration_blocks.get(uid).is_some_and(|at| *at > since)).count();
-        (window > 0 && (window_days == WEEK || recent >= MIN_IN_WINDOW)).then(|| recent as f64 / super::days(window))
+        (window > 0).then(|| Rate { registrations: recent, days: super::days(window) })
     };
-    let greatest = |known: Option<f64>, one: f64| Some(known.map_or(one, |known| known.max(one)));
-    state.dated().then(|| [WEEK, 4, 2, 1].into_iter().filter_map(rate).fold(None, greatest)).flatten()
+    let week = within(WEEK).filter(|_| state.dated())?;
+    Some([4, 2, 1].into_iter().filter_map(within).fold(week, Rate::or_shorter))
 }

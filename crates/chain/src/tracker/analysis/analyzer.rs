@@ -170,14 +170,16 @@ impl Analyzer {
     /// Registrations a day on a subnet in the week before its last state, as far as they were seen; `None` without registration blocks.
     ///
     /// The last state alone hides who was pruned since ([`cost::registrations_per_day`]); what was counted between states hides less, the
-    /// closer they lie. The greater of both counts.
+    /// closer they lie. The one that covers the longer time counts, unless the other is higher by more than chance makes it.
     pub fn registrations_per_day(&self, netuid: u16) -> Option<f64> {
-        let by_state = self.last.get(&netuid).and_then(cost::registrations_per_day);
-        let counted = self.recent.get(&netuid).and_then(Recent::per_day);
-        match (by_state, counted) {
-            (Some(one), Some(other)) => Some(one.max(other)),
+        let by_state = self.last.get(&netuid).and_then(cost::seen);
+        let counted = self.recent.get(&netuid).and_then(Recent::rate);
+        let rate = match (by_state, counted) {
+            (Some(state), Some(counted)) if counted.days >= state.days => Some(counted.or_shorter(state)),
+            (Some(state), Some(counted)) => Some(state.or_shorter(counted)),
             (one, other) => one.or(other),
-        }
+        };
+        rate.map(|rate| rate.per_day())
     }
 
     /// What the snapshots so far say.

@@ -3,7 +3,7 @@
 use crate::tracker::{
     BLOCKS_PER_DAY,
     compare::{Class, SubnetChange},
-    cost::MIN_IN_WINDOW,
+    cost::{MIN_IN_WINDOW, Rate},
     days,
 };
 use std::collections::VecDeque;
@@ -43,10 +43,11 @@ impl Recent {
         }
     }
 
-    /// Registrations a day; `None` if less than a day was watched and few came.
-    pub(super) fn per_day(&self) -> Option<f64> {
-        let count: usize = self.0.iter().map(|one| one.registrations).sum();
+    /// What was counted, in which time; `None` if less than a day was watched and few came.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        let registrations: usize = self.0.iter().map(|one| one.registrations).sum();
         let blocks = self.0.iter().map(|one| one.to.saturating_sub(one.from)).fold(0, u64::saturating_add);
-        (blocks >= BLOCKS_PER_DAY || blocks > 0 && count >= MIN_IN_WINDOW).then(|| count as f64 / days(blocks))
+        let enough = blocks >= BLOCKS_PER_DAY || blocks > 0 && registrations >= MIN_IN_WINDOW;
+        enough.then(|| Rate { registrations, days: days(blocks) })
     }
 }
