@@ -212,7 +212,7 @@ fn watched_from(entry: u64) -> Curve {
 }
 
 const QUESTION: Question =
-    Question { gpus: 8, gpu_usd_per_hour: 2.0, gpu_price_from: "as given", tao_usd: 400.0, budget_tao: 2.0, days: 30.0 };
+    Question { gpus: 8, gpu_usd_per_hour: 2.0, gpu_price_from: "as given", tao_usd: Some(400.0), budget_tao: 2.0, days: 30.0 };
 
 fn known() -> Known {
     Known {
@@ -241,7 +241,7 @@ fn a_recommendation_adds_up_by_hand() {
     assert!(near(best.alpha_per_day, 90.0) && near(best.tao_per_day, tao) && near(best.slippage_percent, 100.0 * (1.0 - tao / 9.0)));
     let net = tao * 400.0 - 8.0 * 2.0 * 24.0;
     // All live ten days, longer than which nobody was watched.
-    assert!(near(best.net_usd_per_day, net) && near(best.profit_usd, net * 10.0 - 400.0));
+    assert!(near(best.net_usd_per_day.unwrap(), net) && near(best.profit_usd.unwrap(), net * 10.0 - 400.0));
     assert!(near(best.break_even_days.unwrap(), 400.0 / net) && best.break_even_chance == Some(1.0));
     let term = |name: &str| answer.terms.iter().find(|term| term.name == name).unwrap();
     assert_eq!(term("GPUs").value, Some(384.0));
@@ -250,29 +250,94 @@ fn a_recommendation_adds_up_by_hand() {
     // What went into the sale can be opened, not only the ratio of it.
     assert_eq!((term("TAO in the pool").value, term("alpha in the pool").value), (Some(20_000.0), Some(200_000.0)));
     // Whoever earns less than the GPUs cost never breaks even.
-    let poor = recommend::answer(&Question { tao_usd: 10.0, ..QUESTION }, &known());
-    assert!(poor.outcomes.iter().all(|outcome| outcome.break_even_days.is_none() && outcome.profit_usd < 0.0));
+    let poor = recommend::answer(&Question { tao_usd: Some(10.0), ..QUESTION }, &known());
+    assert!(poor.outcomes.iter().all(|outcome| outcome.break_even_days.is_none() && outcome.profit_usd.unwrap() < 0.0));
+}
+
+#[test]
+fn without_a_price_of_tao_the_answer_is_in_tao_and_names_the_price_that_pays() {
+    let unpriced = Question { tao_usd: None, ..QUESTION };
+    let answer = recommend::answer(&unpriced, &known());
+    assert_eq!(answer.verdict, Verdict::Estimate);
+    let near = |a: Option<f64>, b: f64| a.is_some_and(|a| (a - b).abs() < 1e-9 * (1.0 + b.abs()));
+    // As above: 90 alpha a day, ten days, a registration of 1 TAO, and 384 US dollars a day of GPUs.
+    let tao = 1_800_000.0 / 200_090.0;
+    let best = answer.at(90).unwrap();
+    assert!(near(Some(best.income_tao), tao * 10.0) && near(Some(best.after_registration_tao), tao * 10.0 - 1.0), "{best:?}");
+    assert!(near(best.registration_days, 1.0 / tao) && best.registration_chance == Some(1.0), "{best:?}");
+    assert!(near(best.gpus_paid_from_tao_usd, 384.0 / tao) && near(best.all_paid_from_tao_usd, 3840.0 / (tao * 10.0 - 1.0)), "{best:?}");
+    assert_eq!((best.net_usd_per_day, best.profit_usd, best.break_even_days, best.break_even_chance), (None, None, None, None));
+    let term = |name: &str, unit: &str| answer.terms.iter().find(|term| term.name == name && term.unit == unit).unwrap();
+    assert_eq!((term("TAO price", "USD").value, term("TAO price", "USD").how.as_str()), (None, "not given"));
+    assert_eq!((term("registration", "USD").value, term("registration", "TAO").value), (None, Some(1.0)));
+    assert_eq!(term("GPUs", "USD a day").value, Some(384.0));
+    // At the price that is named nothing is lost and nothing won; with a price the same is said beside the dollars.
+    let price = best.all_paid_from_tao_usd;
+    let even = recommend::answer(&Question { tao_usd: price, ..QUESTION }, &known());
+    assert!(even.at(90).unwrap().profit_usd.unwrap().abs() < 1e-9 && even.at(90).unwrap().all_paid_from_tao_usd == price, "{even:?}");
+    let gpus = recommend::answer(&Question { tao_usd: best.gpus_paid_from_tao_usd, ..QUESTION }, &known());
+    assert!(gpus.at(90).unwrap().net_usd_per_day.unwrap().abs() < 1e-9);
+    // Who earns less than the registration costs is paid at no price; who earns nothing never earns it.
+    let dear = recommend::answer(&unpriced, &Known { price_tao: Some(100.0), ..known() });
+    assert!(dear.at(90).unwrap().all_paid_from_tao_usd.is_none() && dear.at(90).unwrap().gpus_paid_from_tao_usd.is_some());
+    let idle = recommend::answer(&unpriced, &Known { miner_alpha_per_day: vec![0.0; 10], ..known() });
+    let middle = idle.at(50).unwrap();
+    assert_eq!((middle.registration_days, middle.registration_chance, middle.gpus_paid_from_tao_usd), (None, None, None));
+    assert!((middle.after_registration_tao + 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn answers_are_ranked_by_profit_or_by_the_price_that_pays() {
+    let rich = |known: Known| Known { netuid: 1, pool: Some((40_000.0, 200_000.0)), ..known };
+    let poor = |known: Known| Known { netuid: 2, pool: Some((10_000.0, 200_000.0)), ..known };
+    let never = |known: Known| Known { netuid: 3, miner_alpha_per_day: vec![0.0; 10], ..known };
+    let closed = |known: Known| Known { netuid: 4, open: Some(false), ..rich(known) };
+    let unknown = |known: Known| Known { netuid: 5, pool: None, ..known };
+    for tao_usd in [None, Some(400.0)] {
+        let all = [unknown(known()), closed(known()), never(known()), poor(known()), rich(known())];
+        let mut answers: Vec<_> = all.iter().map(|known| recommend::answer(&Question { tao_usd, ..QUESTION }, known)).collect();
+        recommend::rank(&mut answers);
+        assert_eq!(answers.iter().map(|answer| answer.netuid).collect::<Vec<_>>(), [1, 2, 3, 4, 5], "{tao_usd:?}");
+    }
+}
+
+#[test]
+fn survival_past_immunity_is_that_of_the_day_after() {
+    // Forty are immune for a day; thirty of them are pruned in the hours after it.
+    let life = |i: u64| Life { entry: 0, exit: if i < 30 { BLOCKS_PER_DAY + 100 * (i + 1) } else { 10 * BLOCKS_PER_DAY }, ended: i < 30 };
+    let known = Known { curve: kaplan_meier(&(0..40).map(life).collect::<Vec<_>>()), ..known() };
+    let term = |known: &Known| {
+        let answer = recommend::answer(&QUESTION, known);
+        answer.terms.iter().find(|term| term.name == "survival past immunity").unwrap().clone()
+    };
+    let past = term(&known);
+    assert!(past.value.is_some_and(|part| (part - 0.25).abs() < 1e-9) && past.how.starts_with("a day after"), "{past:?}");
+    assert_eq!(term(&Known { immunity_blocks: Some(10 * BLOCKS_PER_DAY), ..known }).value, None, "nobody was watched so long");
 }
 
 #[test]
 fn small_samples_say_so_instead_of_a_number() {
-    let few = |change: fn(&mut Known)| {
+    let with = |change: fn(&mut Known)| {
         let mut known = known();
         change(&mut known);
-        recommend::answer(&QUESTION, &known)
+        known
     };
-    for (answer, word) in [
-        (few(|known| known.miner_alpha_per_day.truncate(9)), "9 miners"),
-        (few(|known| known.pool = None), "pool"),
-        (few(|known| known.price_tao = None), "price"),
-        (few(|known| known.curve = curve(10, 9, 50)), "9 tenures"),
-        (few(|known| known.curve = Curve::default()), "0 tenures"),
-        (few(|known| known.curve = watched_from(2 * BLOCKS_PER_DAY)), "newcomers"),
-        (few(|known| known.curve = Curve { from_age_blocks: 5 * BLOCKS_PER_DAY, ..curve(10, 20, 20) }), "newcomers"),
+    let few = |change| recommend::answer(&QUESTION, &with(change));
+    for (known, word) in [
+        (with(|known| known.miner_alpha_per_day.truncate(9)), "9 miners"),
+        (with(|known| known.pool = None), "pool"),
+        (with(|known| known.price_tao = None), "price"),
+        (with(|known| known.curve = curve(10, 9, 50)), "9 tenures"),
+        (with(|known| known.curve = Curve::default()), "0 tenures"),
+        (with(|known| known.curve = watched_from(2 * BLOCKS_PER_DAY)), "newcomers"),
+        (with(|known| known.curve = Curve { from_age_blocks: 5 * BLOCKS_PER_DAY, ..curve(10, 20, 20) }), "newcomers"),
     ] {
+        let answer = recommend::answer(&QUESTION, &known);
         let Verdict::NotEnoughData(missing) = &answer.verdict else { panic!("{answer:?}") };
         assert!(missing.len() == 1 && missing[0].contains(word), "{missing:?}");
-        assert!(answer.outcomes.is_empty() && answer.median_profit_usd().is_none() && !answer.terms.is_empty());
+        assert!(answer.outcomes.is_empty() && answer.at(50).is_none() && !answer.terms.is_empty());
+        let unpriced = recommend::answer(&Question { tao_usd: None, ..QUESTION }, &known);
+        assert_eq!(unpriced.verdict, answer.verdict, "a missing price of TAO changes nothing about that");
     }
     assert_eq!(few(|known| known.open = Some(false)).verdict, Verdict::Closed);
     assert_eq!(few(|known| known.price_tao = Some(2.5)).verdict, Verdict::OverBudget);
@@ -407,6 +472,27 @@ fn registrations_are_counted_where_a_full_subnet_hides_the_least_of_them() {
         analyzer.add("one", Ok(Snapshot { timestamp: "t".to_owned(), network: "finney".to_owned(), subnets: [(1, state)].into() }));
     }
     assert!(analyzer.registrations_per_day(1).unwrap() < 0.5);
+}
+
+#[test]
+fn a_burst_by_chance_is_no_rate() {
+    // 84 registrations in a week, 12 a day, of which 15 came on the last day: no more than chance makes of 12.
+    let address = |number: u64| format!("5{}", (0..47).map(|i| if number >> (i % 20) & 1 == 1 { 'A' } else { 'B' }).collect::<String>());
+    let state = |last_day: u64| {
+        let mut state = Subnet { n_neurons: 256, block: 1_000_000, ..Subnet::default() };
+        for uid in 0..256 {
+            let age = match u64::from(uid) {
+                young if young < last_day => young * 7200 / last_day,
+                older if older < 84 => 7200 + (older - last_day) * 43_200 / (84 - last_day),
+                _ => 500_000,
+            };
+            state.uid_hotkey_map.insert(uid, address(uid.into()).parse().unwrap());
+            state.registration_blocks.insert(uid, 1_000_000 - age);
+        }
+        cost::of(1, &state).registrations_per_day.unwrap()
+    };
+    assert!((state(12) - 12.0).abs() < 1e-9 && (state(15) - 12.0).abs() < 1e-9, "{} {}", state(12), state(15));
+    assert!((state(30) - 30.0).abs() < 1e-9, "that is none any more: {}", state(30));
 }
 
 #[test]

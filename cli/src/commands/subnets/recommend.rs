@@ -1,6 +1,6 @@
 //! `subnets recommend`: where a place would pay.
 
-use super::{Folder, Out, document, note_ignored, sentence, shown};
+use super::{Folder, Out, document, dollars, note_ignored, sentence, shown};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -11,7 +11,7 @@ use crate::{
 };
 use chain::tracker::{
     analysis::Counting,
-    recommend::{self, Known, Outcome, Question, Recommendation, Verdict, parse_tao},
+    recommend::{self, Known, Question, Recommendation, Verdict, parse_tao},
     survival::kaplan_meier,
     tao,
     tenure::Origin,
@@ -24,9 +24,10 @@ use std::fmt::Write as _;
 #[derive(Debug, ClapArgs)]
 #[command(
     args_override_self = true,
-    after_help = "Examples:\n  chutes-miner subnets recommend --dir snapshots --gpu 8xh200 --budget 2TAO \\\n    --days 30 --tao-usd 400\n  \
+    after_help = "Examples:\n  chutes-miner subnets recommend --gpu 8xh200 --budget 2TAO --days 30\n  \
         chutes-miner subnets recommend --gpu 8xh200 --tao-usd 400 --explain 64\n\n\
-        Income is what a subnet's miners earn per UID, whichever hardware they have. A\nsubnet with a small sample is answered with 'not enough data'."
+        Income is what a subnet's miners earn per UID, whichever hardware they have. A\nsubnet with a small sample is answered with 'not enough data'. Without --tao-usd\n\
+        income is in TAO, beside the price of a TAO from which it pays for all else."
 )]
 pub(super) struct Recommend {
     #[command(flatten)]
@@ -35,11 +36,11 @@ pub(super) struct Recommend {
     #[arg(long, value_name = "NxREF")]
     gpu: String,
     /// US dollars per GPU and hour, if not the network's rate
-    #[arg(long, env = "GPU_USD", value_name = "USD")]
+    #[arg(long, env = "GPU_USD", value_name = "USD", value_parser = dollars, allow_negative_numbers = true)]
     gpu_usd: Option<f64>,
-    /// US dollars for a TAO
-    #[arg(long, env = "TAO_USD", value_name = "USD")]
-    tao_usd: f64,
+    /// US dollars for a TAO; without, the price is named from which a place pays
+    #[arg(long, env = "TAO_USD", value_name = "USD", value_parser = dollars, allow_negative_numbers = true)]
+    tao_usd: Option<f64>,
     /// The most that the registration may cost
     #[arg(long, value_name = "TAO", default_value = "1TAO")]
     budget: String,
@@ -58,7 +59,7 @@ pub(super) struct Recommend {
 
 pub(super) async fn run(args: Recommend) -> Result<(), Failure> {
     let question = question(&args)?;
-    let analyzer = args.folder.watch(Counting::Observed).await?;
+    let analyzer = args.folder.watch(Counting::Observed, args.explain.as_slice()).await?;
     note_ignored(&analyzer);
     let mut answers: Vec<Recommendation> = analyzer
         .states()
@@ -78,11 +79,7 @@ pub(super) async fn run(args: Recommend) -> Result<(), Failure> {
     if answers.is_empty() {
         return Err(Failure::new(Kind::NotFound, "no snapshot shows this subnet"));
     }
-    let rank = |one: &Recommendation| (one.verdict != Verdict::Estimate, -one.median_profit_usd().unwrap_or(f64::MIN));
-    answers.sort_by(|a, b| {
-        let (a_rank, b_rank) = (rank(a), rank(b));
-        a_rank.0.cmp(&b_rank.0).then(a_rank.1.total_cmp(&b_rank.1)).then(a.netuid.cmp(&b.netuid))
-    });
+    recommend::rank(&mut answers);
     args.out.give(
         |width| {
             if args.explain.is_some() { answers.iter().map(|one| explain(one, width)).collect() } else { render(&answers, &args, width) }
@@ -106,16 +103,10 @@ fn question(args: &Recommend) -> Result<Question, Failure> {
             (spec.ok_or_else(unknown)?.hourly_usd(), "the network's rate")
         }
     };
-    for (name, value) in [("--gpu-usd", gpu_usd_per_hour), ("--tao-usd", args.tao_usd), ("--days", args.days)] {
-        if !(0.0..=1e9).contains(&value) {
-            return Err(usage(format!("{name} {value} is no amount")));
-        }
+    if !(0.0..=1e9).contains(&args.days) {
+        return Err(usage(format!("--days {} is no number of days", args.days)));
     }
     Ok(Question { gpus, gpu_usd_per_hour, gpu_price_from, tao_usd: args.tao_usd, budget_tao, days: args.days })
-}
-
-fn at(answer: &Recommendation, percentile: u8) -> Option<&Outcome> {
-    answer.outcomes.iter().find(|outcome| outcome.percentile == percentile)
 }
 
 fn verdict(answer: &Recommendation) -> String {
@@ -131,35 +122,103 @@ fn value(answer: &Recommendation, name: &str, unit: &str) -> Option<f64> {
     answer.terms.iter().find(|term| term.name == name && term.unit == unit).and_then(|term| term.value)
 }
 
+/// Days until something is earned.
+fn until(days: Option<f64>, digits: usize) -> String {
+    days.map_or_else(|| "never".to_owned(), |days| format!("{days:.digits$} d"))
+}
+
+/// A price of TAO from which something pays.
+fn from(usd: Option<f64>) -> String {
+    usd.map_or_else(|| "never".to_owned(), brief)
+}
+
+/// Four digits or so: columns are narrow.
+fn brief(value: f64) -> String {
+    let digits = [1.0, 10.0, 100.0, 1000.0].iter().filter(|limit| value.abs() < **limit).count();
+    format!("{value:.digits$}")
+}
+
 fn render(answers: &[Recommendation], args: &Recommend, width: u16) -> String {
-    let mut table = Table::new(&["Netuid", "Profit p50", "p75", "p90", "Net/d p50", "Break even", "TAO", "Lives", ""], width);
     let known: Vec<_> = answers.iter().filter(|answer| !answer.outcomes.is_empty()).collect();
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
-    for answer in known.iter().take(limit) {
-        let profit = |percentile| shown(at(answer, percentile).map(|outcome| outcome.profit_usd), 0);
-        let middle = at(answer, 50);
-        table.row([
-            answer.netuid.to_string(),
-            profit(50),
-            profit(75),
-            profit(90),
-            shown(middle.map(|outcome| outcome.net_usd_per_day), 0),
-            middle.and_then(|outcome| outcome.break_even_days).map_or_else(|| "never".to_owned(), |days| format!("{days:.1} d")),
-            shown(value(answer, "registration", "TAO"), 4),
-            value(answer, "days a place lives", "days").map_or_else(|| "-".to_owned(), |days| format!("{days:.1} d")),
-            if answer.verdict == Verdict::Estimate { String::new() } else { verdict(answer) },
-        ]);
+    let shown_of = &known[..known.len().min(limit)];
+    let mut text = match (shown_of, args.tao_usd) {
+        ([], _) => String::new(),
+        (some, Some(_)) => in_dollars(some, width),
+        (some, None) => in_tao(some, width),
+    };
+    if known.len() > limit {
+        let _ = writeln!(text, "... {} more; --limit 0 shows all", known.len() - limit);
     }
-    let mut text = if known.is_empty() { String::new() } else { table.render() };
     let few = answers.len() - known.len();
     if few > 0 {
         let _ = writeln!(text, "{few} of {} subnets: not enough data; --explain N says what is missing.", answers.len());
     }
     if !known.is_empty() {
-        let words = format!("US dollars in {} days, by percentile of the miners' income; --explain N opens every term.", args.days);
+        let days = args.days;
+        let words = match args.tao_usd {
+            Some(_) => format!("US dollars in {days} days, by percentile of the miners' income; --explain N opens every term."),
+            None => format!(
+                "Left: TAO earned in {days} days less the registration; earned: when that is paid for, GPUs are not. From: US dollars for \
+                 a TAO from which GPUs and registration are paid for; the lowest first. By percentile of the miners' income; --explain N opens \
+                 every term, and --tao-usd USD answers in dollars."
+            ),
+        };
         text.push_str(&sentence(&words, width));
     }
     text
+}
+
+/// What every row ends with: registration, days a place lives, and what stands against it.
+fn ending(answer: &Recommendation) -> [String; 3] {
+    [
+        shown(value(answer, "registration", "TAO"), 4),
+        value(answer, "days a place lives", "days").map_or_else(|| "-".to_owned(), |days| format!("{days:.1} d")),
+        if answer.verdict == Verdict::Estimate { String::new() } else { verdict(answer) },
+    ]
+}
+
+fn in_dollars(answers: &[&Recommendation], width: u16) -> String {
+    let mut table = Table::new(&["Netuid", "Profit p50", "p75", "p90", "Net/d p50", "Break even", "TAO", "Lives", ""], width);
+    for answer in answers {
+        let profit = |percentile| shown(answer.at(percentile).and_then(|outcome| outcome.profit_usd), 0);
+        let middle = answer.at(50);
+        let [registration, lives, against] = ending(answer);
+        table.row([
+            answer.netuid.to_string(),
+            profit(50),
+            profit(75),
+            profit(90),
+            shown(middle.and_then(|outcome| outcome.net_usd_per_day), 0),
+            until(middle.and_then(|outcome| outcome.break_even_days), 1),
+            registration,
+            lives,
+            against,
+        ]);
+    }
+    table.render()
+}
+
+fn in_tao(answers: &[&Recommendation], width: u16) -> String {
+    let mut table = Table::new(&["Netuid", "Left p50", "p90", "Earned", "From p50", "p75", "p90", "TAO", "Lives", ""], width);
+    for answer in answers {
+        let left = |percentile| answer.at(percentile).map_or_else(|| "-".to_owned(), |outcome| brief(outcome.after_registration_tao));
+        let pays = |percentile| from(answer.at(percentile).and_then(|outcome| outcome.all_paid_from_tao_usd));
+        let [registration, lives, against] = ending(answer);
+        table.row([
+            answer.netuid.to_string(),
+            left(50),
+            left(90),
+            until(answer.at(50).and_then(|outcome| outcome.registration_days), 1),
+            pays(50),
+            pays(75),
+            pays(90),
+            registration,
+            lives,
+            against,
+        ]);
+    }
+    table.render()
 }
 
 fn explain(answer: &Recommendation, width: u16) -> String {
@@ -173,24 +232,44 @@ fn explain(answer: &Recommendation, width: u16) -> String {
     if answer.outcomes.is_empty() {
         return text;
     }
-    let mut table = Table::new(&["Percentile", "Alpha/d", "TAO/d", "Slippage", "Net USD/d", "Profit USD", "Break even", "Chance"], width);
+    let mut table = Table::new(&["Percentile", "Alpha/d", "TAO/d", "Slippage", "Income TAO", "Left TAO", "Earned", "Chance"], width);
     for one in &answer.outcomes {
         table.row([
             one.percentile.to_string(),
             format!("{:.3}", one.alpha_per_day),
             format!("{:.4}", one.tao_per_day),
             format!("{:.2} %", one.slippage_percent),
-            format!("{:.2}", one.net_usd_per_day),
-            format!("{:.2}", one.profit_usd),
-            one.break_even_days.map_or_else(|| "never".to_owned(), |days| format!("{days:.2} d")),
-            shown(one.break_even_chance, 3),
+            format!("{:.4}", one.income_tao),
+            format!("{:.4}", one.after_registration_tao),
+            until(one.registration_days, 2),
+            shown(one.registration_chance, 3),
         ]);
     }
     let _ = write!(text, "\n{}", table.render());
+    let titles = ["Percentile", "GPUs from", "All from", "Net USD/d", "Profit USD", "Break even", "Chance"];
+    let priced = answer.outcomes.iter().any(|one| one.profit_usd.is_some());
+    let mut table = Table::new(if priced { &titles } else { &titles[..3] }, width);
+    for one in &answer.outcomes {
+        let [percentile, gpus, all] = [one.percentile.to_string(), from(one.gpus_paid_from_tao_usd), from(one.all_paid_from_tao_usd)];
+        if priced {
+            let (net, profit) = (shown(one.net_usd_per_day, 2), shown(one.profit_usd, 2));
+            table.row([percentile, gpus, all, net, profit, until(one.break_even_days, 2), shown(one.break_even_chance, 3)]);
+        } else {
+            table.row([percentile, gpus, all]);
+        }
+    }
+    let _ = write!(text, "\n{}", table.render());
     text.push_str(
-        "\nTAO/d = TAO in the pool x alpha / (alpha in the pool + alpha)\nNet USD/d = TAO/d x TAO price - GPUs\n\
-         Profit = Net USD/d x days a place lives - registration\nBreak even = registration / Net USD/d; Chance: to live so long\n",
+        "\nTAO/d = TAO in the pool x alpha / (alpha in the pool + alpha)\nIncome = TAO/d x days a place lives; Left = Income - registration\n\
+         Earned = registration / TAO/d, GPUs not paid; Chance: to live so long\nGPUs from = GPUs / TAO/d: US dollars for a TAO from which these are paid\n\
+         All from = GPUs x days a place lives / Left: from which the registration is, too\n",
     );
+    if priced {
+        text.push_str(
+            "Net USD/d = TAO/d x TAO price - GPUs\nProfit = Net USD/d x days a place lives - registration\n\
+             Break even = registration / Net USD/d\n",
+        );
+    }
     text
 }
 
@@ -206,6 +285,15 @@ fn sheet(answers: &[Recommendation]) -> Sheet {
         ("profit_usd", Column::Number),
         ("break_even_days", Column::Number),
         ("break_even_chance", Column::Number),
+        // New columns come last, for whoever counts them.
+        ("income_tao", Column::Number),
+        ("after_registration_tao", Column::Number),
+        ("registration_days", Column::Number),
+        ("registration_chance", Column::Number),
+        ("gpus_paid_from_tao_usd", Column::Number),
+        ("all_paid_from_tao_usd", Column::Number),
+        ("registration_tao", Column::Number),
+        ("days_a_place_lives", Column::Number),
     ]);
     for answer in answers {
         let rows = if answer.outcomes.is_empty() { vec![None] } else { answer.outcomes.iter().map(Some).collect() };
@@ -217,10 +305,18 @@ fn sheet(answers: &[Recommendation]) -> Sheet {
                 outcome.map(|one| one.alpha_per_day).into(),
                 outcome.map(|one| one.tao_per_day).into(),
                 outcome.map(|one| one.slippage_percent).into(),
-                outcome.map(|one| one.net_usd_per_day).into(),
-                outcome.map(|one| one.profit_usd).into(),
+                outcome.and_then(|one| one.net_usd_per_day).into(),
+                outcome.and_then(|one| one.profit_usd).into(),
                 outcome.and_then(|one| one.break_even_days).into(),
                 outcome.and_then(|one| one.break_even_chance).into(),
+                outcome.map(|one| one.income_tao).into(),
+                outcome.map(|one| one.after_registration_tao).into(),
+                outcome.and_then(|one| one.registration_days).into(),
+                outcome.and_then(|one| one.registration_chance).into(),
+                outcome.and_then(|one| one.gpus_paid_from_tao_usd).into(),
+                outcome.and_then(|one| one.all_paid_from_tao_usd).into(),
+                value(answer, "registration", "TAO").into(),
+                value(answer, "days a place lives", "days").into(),
             ]);
         }
     }

@@ -3,6 +3,13 @@
 //! Income is what miners of the subnet earn per UID, at percentiles, sold to the subnet's pool day by day; it ends when the UID is pruned,
 //! by the subnet's survival curve, and the GPUs are given back then. What it leaves out: which hardware those miners have, that a newcomer
 //! earns little at first, the pool's other sellers, its fee, and moves of prices. Where the samples are small it gives no number.
+//!
+//! Nothing here knows what a TAO is worth. Without a price of it income is in TAO and GPUs in US dollars, and what can be said of both is
+//! the price from which the one pays for the other.
+
+mod outcome;
+
+pub use outcome::Outcome;
 
 use super::{
     BLOCKS_PER_DAY, RAO, cost,
@@ -11,6 +18,7 @@ use super::{
     snapshot::Subnet,
     survival::{Curve, MIN_AT_RISK, MIN_ENDED},
 };
+use outcome::Common;
 use serde::Serialize;
 
 /// Miners below which the percentiles of their income mean nothing.
@@ -34,8 +42,8 @@ pub struct Question {
     pub gpu_usd_per_hour: f64,
     /// Who says so.
     pub gpu_price_from: &'static str,
-    /// US dollars for a TAO.
-    pub tao_usd: f64,
+    /// US dollars for a TAO, if somebody says so.
+    pub tao_usd: Option<f64>,
     /// The most that the registration may cost, in TAO.
     pub budget_tao: f64,
     /// Days to look ahead.
@@ -80,28 +88,6 @@ pub struct Term {
     pub how: String,
 }
 
-/// What a place would bring to a miner at a percentile.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Outcome {
-    /// This part of the miners, in percent, earns less.
-    pub percentile: u8,
-    /// Income, in alpha a day.
-    pub alpha_per_day: f64,
-    /// What a day's alpha sells for, in TAO.
-    pub tao_per_day: f64,
-    /// What the sale moves the price by, in percent.
-    pub slippage_percent: f64,
-    /// Income less GPUs, in US dollars a day.
-    pub net_usd_per_day: f64,
-    /// What is left at the end of the window, in US dollars: days the place is expected to live times the daily net, less registration.
-    pub profit_usd: f64,
-    /// Days until the registration is earned; `None` if it never is.
-    pub break_even_days: Option<f64>,
-    /// The chance to live so long, of those that reach the curve's youngest age; `None` if it never breaks even, or hardly anybody was watched
-    /// at that age.
-    pub break_even_chance: Option<f64>,
-}
-
 /// The answer for a subnet.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,10 +118,24 @@ pub struct Recommendation {
 }
 
 impl Recommendation {
-    /// The profit of the miner in the middle, to rank by.
-    pub fn median_profit_usd(&self) -> Option<f64> {
-        self.outcomes.iter().find(|outcome| outcome.percentile == 50).map(|outcome| outcome.profit_usd)
+    /// The outcome at one of the [`PERCENTILES`]; `None` unless enough is known.
+    pub fn at(&self, percentile: u8) -> Option<&Outcome> {
+        self.outcomes.iter().find(|outcome| outcome.percentile == percentile)
     }
+}
+
+/// Ranks the answers: estimates first; of these, and of the others, those by which the miner in the middle profits most, or without a price
+/// of TAO those that pay for GPUs and registration from the lowest price on; last those that never would. Equals by netuid.
+pub fn rank(answers: &mut [Recommendation]) {
+    let key = |one: &Recommendation| {
+        let middle = one.at(50);
+        let by_profit = middle.and_then(|outcome| outcome.profit_usd).map(|profit| -profit);
+        (one.verdict != Verdict::Estimate, by_profit.or_else(|| middle?.all_paid_from_tao_usd).unwrap_or(f64::INFINITY))
+    };
+    answers.sort_by(|a, b| {
+        let (a_key, b_key) = (key(a), key(b));
+        a_key.0.cmp(&b_key.0).then(a_key.1.total_cmp(&b_key.1)).then(a.netuid.cmp(&b.netuid))
+    });
 }
 
 /// What a snapshot knows of a subnet; the curve comes from many, and so may a better rate of registrations and the number of undated ends.
@@ -221,7 +221,9 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
     let gpu_usd_per_day = f64::from(gpus) * gpu_usd_per_hour * 24.0;
     let mut incomes = known.miner_alpha_per_day.clone();
     incomes.sort_by(f64::total_cmp);
-    let past_immunity = known.immunity_blocks.and_then(|blocks| curve.survival(blocks)).filter(|_| curve.enough() && young);
+    // Hardly anybody is pruned before immunity ends, so what counts is the time right after. A curve that begins later tells nothing of it.
+    let past_immunity = known.immunity_blocks.filter(|blocks| curve.enough() && young && *blocks >= curve.from_age_blocks);
+    let past_immunity = past_immunity.and_then(|blocks| curve.survival(blocks.saturating_add(BLOCKS_PER_DAY)));
     let term = |name, value, unit, how: String| Term { name, value, unit, how };
     let late = if known.undated_ends > 0 { format!(", {} of them as late as can be", known.undated_ends) } else { String::new() };
     let from = super::days(curve.from_age_blocks);
@@ -234,12 +236,12 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
         term("TAO in the pool", known.pool.map(|(tao, _)| tao), "TAO", "reserve in the last snapshot".to_owned()),
         term("alpha in the pool", known.pool.map(|(_, alpha)| alpha), "alpha", "reserve in the last snapshot".to_owned()),
         term("alpha price", known.pool.map(|(tao, alpha)| tao / alpha), "TAO", "TAO in the pool / alpha in the pool".to_owned()),
-        term("TAO price", Some(tao_usd), "USD", "as given".to_owned()),
+        term("TAO price", tao_usd, "USD", if tao_usd.is_some() { "as given" } else { "not given" }.to_owned()),
         term("registration", known.price_tao, "TAO", "burn in the last snapshot".to_owned()),
-        term("registration", known.price_tao.map(|tao| tao * tao_usd), "USD", "registration in TAO x TAO price".to_owned()),
+        term("registration", known.price_tao.zip(tao_usd).map(|(tao, usd)| tao * usd), "USD", "registration in TAO x TAO price".to_owned()),
         term("GPUs", Some(gpu_usd_per_day), "USD a day", format!("{gpus} x {gpu_usd_per_hour} USD ({gpu_price_from}) x 24 h")),
         term("immunity", known.immunity_blocks.map(super::days), "days", "immunity period x 12 s".to_owned()),
-        term("survival past immunity", past_immunity, "", curve_how.clone()),
+        term("survival past immunity", past_immunity, "", format!("a day after immunity ends; {curve_how}")),
         term("days a place lives", lived, "days", format!("mean within {:.1} days, {curve_how}{bound}", super::days(watched))),
         term("budget", Some(budget_tao), "TAO", "as given".to_owned()),
         term("window", Some(days), "days", "as given".to_owned()),
@@ -266,25 +268,7 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
     let (Some(pool), Some(price_tao), Some(lived), true) = (known.pool, known.price_tao, lived, missing.is_empty()) else {
         return answer(Verdict::NotEnoughData(missing), Vec::new());
     };
-    let price_usd = price_tao * tao_usd;
-    let outcome = |percent: u8| {
-        let alpha_per_day = percentile(&incomes, f64::from(percent) / 100.0);
-        let tao_per_day = sale(pool, alpha_per_day);
-        let at_spot = alpha_per_day * pool.0 / pool.1;
-        let net_usd_per_day = tao_per_day * tao_usd - gpu_usd_per_day;
-        let break_even_days = (net_usd_per_day > 0.0).then(|| price_usd / net_usd_per_day);
-        let blocks = |days: f64| (days * BLOCKS_PER_DAY as f64).min(u64::MAX as f64) as u64;
-        Outcome {
-            percentile: percent,
-            alpha_per_day,
-            tao_per_day,
-            slippage_percent: if at_spot > 0.0 { 100.0 * (1.0 - tao_per_day / at_spot) } else { 0.0 },
-            net_usd_per_day,
-            profit_usd: net_usd_per_day * lived - price_usd,
-            break_even_days,
-            break_even_chance: break_even_days.and_then(|days| curve.survival(blocks(days))),
-        }
-    };
+    let common = Common { incomes: &incomes, pool, price_tao, lived_days: lived, gpu_usd_per_day, tao_usd, curve };
     let verdict = if known.open == Some(false) {
         Verdict::Closed
     } else if price_tao > budget_tao {
@@ -292,7 +276,7 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
     } else {
         Verdict::Estimate
     };
-    answer(verdict, PERCENTILES.map(outcome).to_vec())
+    answer(verdict, PERCENTILES.map(|percent| common.at(percent)).to_vec())
 }
 
 /// TAO as people write it (`2TAO`, `0.5 tao`, `2`), in rao; at most nine digits after the point.
