@@ -176,6 +176,39 @@ async fn a_snapshot_is_one_that_the_other_commands_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_alone_answers_what_files_do() {
+    let (sim, folder) = (node().await, tempfile::tempdir().unwrap());
+    let (at, url) = (folder.path(), sim.url());
+    let here = ["--endpoint", &url, "--network", "custom"];
+    let on = |words: &[&'static str]| [words, &here[..]].concat();
+    let cost = json(at, "ws://127.0.0.1:1", &on(&["subnets", "cost", "--netuid", "64", "--tao-usd", "400"]));
+    let place = &cost["subnets"][0];
+    assert_eq!(
+        (cost["subnets"].as_array().unwrap().len(), &place["block"], &place["current_neurons"]),
+        (1, &(BLOCK - 2).into(), &1024.into())
+    );
+    assert!(place["burn_cost_usd"].as_f64().unwrap() > 0.0, "{place}");
+    let whole = text(at, "ws://127.0.0.1:1", &on(&["subnets", "cost"]));
+    assert!(whole.lines().filter(|line| line.contains("1024/1024")).count() == 2, "{whole}");
+    let eviction = json(at, "ws://127.0.0.1:1", &on(&["subnets", "eviction", "--netuid", "64"]));
+    assert_eq!(eviction["uids"][0]["registrations"], 1, "{eviction}");
+    let answer = text(at, "ws://127.0.0.1:1", &on(&["subnets", "recommend", "--gpu", "8xh200", "--budget", "2TAO", "--days", "30"]));
+    assert!(answer.contains("2 of 2 subnets: not enough data"), "one look tells no survival: {answer}");
+    assert_eq!(std::fs::read_dir(at).unwrap().count(), 0, "nothing is written");
+
+    // With a file before it there is a period.
+    text(at, &url, &["subnets", "snapshot", "--network", "custom"]);
+    sim.advance(7200);
+    let analysis = json(at, "ws://127.0.0.1:1", &on(&["subnets", "analyze"]));
+    assert_eq!((&analysis["snapshots"], &analysis["subnets"][0]["periods"]), (&2.into(), &1.into()), "{analysis}");
+
+    let words = &["subnets", "cost", "--endpoint", &url];
+    fails(at, None, words, 2, "of the network \"custom\", not \"finney\"");
+    fails(at, None, &["subnets", "cost", "--endpoint", "ws://127.0.0.1:1"], 8, "127.0.0.1:1");
+    fails(at, None, &["subnets", "cost", "--dir", "none"], 3, "--endpoint URL");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nodes_take_over_from_each_other_and_old_blocks_come_from_the_archive() {
     let (dead, sim, folder) = (node().await, node().await, tempfile::tempdir().unwrap());
     dead.fail(Faults { refuse: true, ..Faults::default() });

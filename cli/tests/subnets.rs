@@ -126,6 +126,9 @@ fn a_comparison_shows_subnets_or_the_uids_of_one() {
     let csv = text(folder.path(), &[&one[..], &["-o", "csv"]].concat());
     assert!(csv.lines().count() == 14 && csv.starts_with("netuid,uid,class,old_hotkey"), "{csv}");
     assert_eq!(json(folder.path(), &args)["counts"]["replacements"], 2165);
+    let names = files.map(|file| file.trim_start_matches("snapshots/"));
+    let by_name = table(folder.path(), &["compare", "--dir", "snapshots", "--snapshot1", names[0], "--snapshot2", names[1]]);
+    assert_eq!(by_name, all, "names without a folder are those of --dir");
     let backwards = run(folder.path(), &["compare", "--snapshot1", files[1], "--snapshot2", files[0]]);
     assert_eq!(backwards.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&backwards.stderr).contains("--snapshot1 is the older"));
@@ -142,6 +145,8 @@ fn what_the_files_do_not_carry_is_not_guessed() {
     assert!(stayed.contains("Half live at most 4.1 d") && !stayed.contains("Ends a day"), "{stayed}");
     let answer = table(at, &["recommend", "--gpu", "8xh200", "--budget", "2TAO", "--days", "30", "--tao-usd", "400"]);
     assert!(answer.contains("128 of 128 subnets: not enough data"), "{answer}");
+    let unpriced = table(at, &["recommend", "--gpu", "8xh200", "--budget", "2TAO", "--days", "30"]);
+    assert_eq!(unpriced, answer, "nor without a price of TAO");
     let why = table(at, &["recommend", "--gpu", "8xh200", "--tao-usd", "400", "--explain", "64"]);
     assert!(why.contains("not enough data: income of 0 miners, 10 wanted"), "{why}");
     for (args, missing) in [
@@ -173,6 +178,9 @@ fn wrong_use_says_what_to_do() {
         (folder.path(), &["recommend", "--gpu", "8xtoaster", "--tao-usd", "1"], 2, "--gpu-usd"),
         (folder.path(), &["recommend", "--gpu", "8xh200", "--tao-usd", "-1"], 2, "--tao-usd"),
         (folder.path(), &["recommend", "--gpu", "8xh200", "--tao-usd", "1", "--budget", "lots"], 2, "no amount of TAO"),
+        (folder.path(), &["recommend", "--gpu", "8xh200", "--days", "nan"], 2, "--days"),
+        (folder.path(), &["cost", "--tao-usd", "nan"], 2, "--tao-usd"),
+        (folder.path(), &["forecast", "--price", "1", "--endpoint", "ws://127.0.0.1:1"], 2, "--netuid"),
         (folder.path(), &["forecast"], 2, "--netuid"),
         (folder.path(), &["forecast", "--price", "1", "--registrations-per-day", "nan"], 2, "rate"),
         (folder.path(), &["forecast", "--price", "1", "--days", "1e9"], 2, "--days"),
@@ -279,6 +287,17 @@ fn snapshots_that_carry_all_are_answered_in_full() {
         "netuid,burn_cost_tao,current_neurons,max_neurons,occupancy_pct,is_full,difficulty\n64,0.5,64,64,100,true,18446744073709551615\n"
     );
 
+    let priced = text(at, &["cost", "--tao-usd", "400", "-o", "csv"]);
+    assert!(priced.starts_with("netuid,burn_cost_tao,") && priced.ends_with(",18446744073709551615,200\n"), "{priced}");
+    assert_eq!(priced.lines().next().unwrap().rsplit(',').next(), Some("burn_cost_usd"));
+    assert!(table(at, &["cost", "--plot", "c.svg"]).contains("0 cost less than 0.005 TAO"));
+    assert!(std::fs::read_to_string(at.join("c.svg")).unwrap().contains("<circle"), "price beside competition");
+    let both = text(at, &["analyze", "-o", "csv"]);
+    let (names, values): (Vec<&str>, Vec<&str>) =
+        (both.lines().next().unwrap().split(',').collect(), both.lines().nth(1).unwrap().split(',').collect());
+    let column = |name: &str| values[names.iter().position(|one| *one == name).unwrap()];
+    assert_eq!(["replaced", "swapped", "trimmed", "burn_cost_tao"].map(column), ["58", "0", "0", "0.5"]);
+
     let history = json(at, &["cost", "--history", "--netuid", "64"]);
     let prices: Vec<u64> = history["prices"].as_array().unwrap().iter().map(|one| one["burn_rao"].as_u64().unwrap()).collect();
     assert_eq!(prices, [500_000_000, 700_000_000, 500_000_000], "where it changed");
@@ -308,6 +327,27 @@ fn snapshots_that_carry_all_are_answered_in_full() {
     assert!(opened.contains("alpha in the pool") && opened.contains("200000.0000"), "{opened}");
     assert_eq!(opened.matches("registration forecast").count(), 4, "{opened}");
     assert_eq!(answer["price_forecast"].as_array().unwrap().len(), 5);
+    // Without a price of TAO it is the same income, and the price from which it pays.
+    let unpriced = ["recommend", "--gpu", "8xh200", "--budget", "2TAO", "--days", "20"];
+    let bare = &json(at, &unpriced)[0];
+    let middle = bare["outcomes"].as_array().unwrap().iter().find(|outcome| outcome["percentile"] == 50).unwrap();
+    let number = |key: &str| middle[key].as_f64().unwrap();
+    assert_eq!((&bare["verdict"], &middle["profit_usd"], &middle["net_usd_per_day"]), (&"estimate".into(), &Value::Null, &Value::Null));
+    let lived = number("income_tao") / tao;
+    assert!((lived - 20.0).abs() < 0.01 && (number("after_registration_tao") - (tao * lived - 0.5)).abs() < 1e-9, "{middle}");
+    let gpus = 8.0 * 2.75 * 24.0;
+    assert!((number("gpus_paid_from_tao_usd") - gpus / tao).abs() < 1e-9, "{middle}");
+    assert!((number("all_paid_from_tao_usd") - gpus * lived / (tao * lived - 0.5)).abs() < 1e-9, "{middle}");
+    let ranking = table(at, &unpriced);
+    assert!(ranking.contains("GPUs are not") && ranking.lines().nth(1).unwrap().trim_start().starts_with("64"), "{ranking}");
+    let opened = table(at, &[&unpriced[..], &["--explain", "64"]].concat());
+    assert!(opened.contains("not given") && opened.contains("All from") && !opened.contains("Profit"), "{opened}");
+    let rows = text(at, &[&unpriced[..], &["-o", "csv"]].concat());
+    let columns = "netuid,verdict,percentile,alpha_per_day,tao_per_day,slippage_percent,net_usd_per_day,profit_usd,break_even_days,\
+                   break_even_chance,income_tao,after_registration_tao,registration_days,registration_chance,gpus_paid_from_tao_usd,\
+                   all_paid_from_tao_usd,registration_tao,days_a_place_lives";
+    assert_eq!((rows.lines().count(), rows.lines().next()), (5, Some(columns)), "new columns come last");
+    text(at, &[&unpriced[..], &["-o", "parquet", "--file", "r.parquet"]].concat());
     let poor = json(at, &["recommend", "--gpu", "8xh200", "--budget", "0.1", "--tao-usd", "400"]);
     assert_eq!(poor[0]["verdict"], "over_budget");
     assert!(text(at, &[&args[..], &["-o", "csv"]].concat()).lines().count() == 5);

@@ -71,6 +71,29 @@ pub(crate) fn bars(title: &str, x: &str, bars: &[(String, f64)]) -> Result<Strin
     })
 }
 
+/// The SVG of points with names, the upward axis logarithmic.
+pub(crate) fn scatter(title: &str, x: &str, y: &str, points: &[(String, f64, f64)]) -> Result<String, Failure> {
+    // Zero has no logarithm; a millionth is less than any price.
+    let height = |value: f64| value.max(1e-6);
+    let right = points.iter().map(|(_, x, _)| *x).fold(0.0, f64::max).max(f64::MIN_POSITIVE) * 1.08;
+    let (low, high) = points.iter().map(|(_, _, y)| height(*y)).fold((f64::MAX, 0.0), |(low, high), y| (y.min(low), y.max(high)));
+    let (low, high) = if low <= high { (low / 1.5, high * 1.5) } else { (0.1, 1.0) };
+    drawn(|area| {
+        let mut chart = ChartBuilder::on(area)
+            .caption(title, ("sans-serif", 22))
+            .margin(16)
+            .x_label_area_size(44)
+            .y_label_area_size(72)
+            .build_cartesian_2d(0.0..right, (low..high).log_scale())?;
+        chart.configure_mesh().x_desc(x).y_desc(y).label_style(("sans-serif", 14)).light_line_style(WHITE).draw()?;
+        for (name, x, y) in points {
+            let name = Text::new(printable(name), (6, -6), ("sans-serif", 12).into_font());
+            chart.draw_series([EmptyElement::at((*x, height(*y))) + Circle::new((0, 0), 3, LINE.filled()) + name])?;
+        }
+        Ok(())
+    })
+}
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 fn drawn(draw: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn std::error::Error>>) -> Result<String, Failure> {
@@ -123,7 +146,23 @@ mod tests {
     }
 
     #[test]
+    fn points_carry_their_names_the_dearer_the_higher() {
+        let points = [("1".to_owned(), 20.0, 0.0005), ("64".to_owned(), 5.0, 0.5), ("2".to_owned(), 0.0, 0.0)];
+        let svg = scatter("Competition and price", "% a day", "TAO", &points).unwrap();
+        let of = |attribute: &str| -> Vec<i32> {
+            svg.split("<circle ")
+                .skip(1)
+                .map(|one| one.split(attribute).nth(1).unwrap().split('"').next().unwrap().parse().unwrap())
+                .collect()
+        };
+        let (x, y) = (of("cx=\""), of("cy=\""));
+        assert!(x[0] > x[1] && x[1] > x[2] && y[0] > y[1] && y[2] > y[0], "{x:?} {y:?}");
+        assert!(svg.contains("64") && svg.contains("% a day"));
+    }
+
+    #[test]
     fn nothing_to_draw_is_an_empty_plot_and_no_panic() {
+        assert!(scatter("none", "x", "y", &[]).is_ok());
         assert!(bars("none", "x", &[]).is_ok());
         assert!(curve(&Curve { title: "none", x: "", y: "", points: &[], steps: true }).is_ok());
     }

@@ -21,6 +21,11 @@ pub(crate) struct Endpoints {
 }
 
 impl Endpoints {
+    /// These endpoints, at the newest final block.
+    pub(crate) fn of(endpoint: Vec<String>) -> Self {
+        Self { endpoint, archive: Vec::new(), block: None }
+    }
+
     /// The chain, which connects when it is first asked, and the name of its network as far as that is known.
     pub(crate) fn chain(&self) -> Result<(Chain, String), Failure> {
         let wrong = |error: &dyn std::fmt::Display| Failure::new(Kind::Usage, error.to_string());

@@ -8,9 +8,14 @@ use crate::{
         sheet::{Kind as Column, Sheet},
     },
 };
-use chain::tracker::analysis::{Analysis, Counting, SortBy, SubnetCompetition};
+use chain::tracker::{
+    analysis::{Analysis, Counting, SortBy, SubnetCompetition},
+    compare::Class,
+    snapshot::Subnet,
+    tao,
+};
 use clap::{Args as ClapArgs, ValueEnum};
-use std::{fmt::Write as _, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 /// Which subnets are contested most.
 #[derive(Debug, ClapArgs)]
@@ -60,7 +65,7 @@ impl Sort {
 
 pub(super) async fn run(args: Analyze) -> Result<(), Failure> {
     let counting = if args.as_before { Counting::AsBefore } else { Counting::Observed };
-    let analyzer = args.folder.watch(counting).await?;
+    let analyzer = args.folder.watch(counting, &[]).await?;
     note_ignored(&analyzer);
     let mut analysis = analyzer.analysis();
     if analysis.subnets.is_empty() {
@@ -86,7 +91,7 @@ pub(super) async fn run(args: Analyze) -> Result<(), Failure> {
         let bars: Vec<_> = analysis.subnets.iter().take(limit.min(40)).map(|one| (format!("SN {}", one.netuid), value(one))).collect();
         plot::write(path, "Competition on subnets", &plot::bars("Competition on subnets", words, &bars)?)?;
     }
-    args.out.give(|width| render(&analysis, words, limit, width), || document(&analysis), || sheet(&analysis))
+    args.out.give(|width| render(&analysis, words, limit, width), || document(&analysis), || sheet(&analysis, analyzer.states()))
 }
 
 fn render(analysis: &Analysis, words: &str, limit: usize, width: u16) -> String {
@@ -134,7 +139,20 @@ fn render(analysis: &Analysis, words: &str, limit: usize, width: u16) -> String 
     text
 }
 
-fn sheet(analysis: &Analysis) -> Sheet {
+/// In these columns, beside what the existing tracker counts.
+const CLASSES: [Class; 9] = [
+    Class::Replaced,
+    Class::ReRegistered,
+    Class::Swapped,
+    Class::Moved,
+    Class::Trimmed,
+    Class::Joined,
+    Class::ReplacedOrSwapped,
+    Class::MovedOrReRegistered,
+    Class::Unexplained,
+];
+
+fn sheet(analysis: &Analysis, states: &BTreeMap<u16, Subnet>) -> Sheet {
     let mut sheet = Sheet::new(&[
         ("netuid", Column::Integer),
         ("periods", Column::Integer),
@@ -151,8 +169,21 @@ fn sheet(analysis: &Analysis) -> Sheet {
         ("deregistrations_per_day", Column::Number),
         ("changes_per_day", Column::Number),
         ("replaced_percent_per_day", Column::Number),
+        // New columns come last, for whoever counts them.
+        ("replaced", Column::Integer),
+        ("re_registered", Column::Integer),
+        ("swapped", Column::Integer),
+        ("moved", Column::Integer),
+        ("trimmed", Column::Integer),
+        ("joined", Column::Integer),
+        ("replaced_or_swapped", Column::Integer),
+        ("moved_or_re_registered", Column::Integer),
+        ("unexplained", Column::Integer),
+        ("burn_cost_tao", Column::Number),
     ]);
     for one in &analysis.subnets {
+        let [replaced, again, swapped, moved, trimmed, joined, replaced_or, moved_or, unexplained] =
+            CLASSES.map(|class| one.classes.get(&class).copied().unwrap_or(0).into());
         sheet.row([
             one.netuid.into(),
             one.periods.into(),
@@ -169,6 +200,16 @@ fn sheet(analysis: &Analysis) -> Sheet {
             one.deregistrations_per_day.into(),
             one.changes_per_day.into(),
             one.replaced_percent_per_day.into(),
+            replaced,
+            again,
+            swapped,
+            moved,
+            trimmed,
+            joined,
+            replaced_or,
+            moved_or,
+            unexplained,
+            states.get(&one.netuid).and_then(|state| state.parameters.burn_rao).map(tao).into(),
         ]);
     }
     sheet

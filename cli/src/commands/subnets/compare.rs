@@ -27,6 +27,9 @@ use std::{
         chutes-miner subnets compare --snapshot1 old.json --snapshot2 new.json \\\n    --netuid 64"
 )]
 pub(super) struct Compare {
+    /// Folder of the snapshots, for names without one
+    #[arg(long, visible_alias = "data-dir", value_name = "DIR", default_value = "snapshots")]
+    dir: PathBuf,
     /// The older snapshot
     #[arg(long, value_name = "FILE")]
     snapshot1: PathBuf,
@@ -41,7 +44,7 @@ pub(super) struct Compare {
 }
 
 pub(super) fn run(args: &Compare) -> Result<(), Failure> {
-    let (mut old, mut new) = (read(&args.snapshot1)?, read(&args.snapshot2)?);
+    let (mut old, mut new) = (read(&args.snapshot1, &args.dir)?, read(&args.snapshot2, &args.dir)?);
     if old.network != new.network {
         return Err(Failure::general(format!("one snapshot is of {:?}, the other of {:?}", old.network, new.network)));
     }
@@ -69,8 +72,11 @@ pub(super) fn run(args: &Compare) -> Result<(), Failure> {
     )
 }
 
-fn read(path: &Path) -> Result<Snapshot, Failure> {
-    Snapshot::read(path).map_err(|error| {
+/// Reads a file, or one of this name in the folder.
+fn read(path: &Path, folder: &Path) -> Result<Snapshot, Failure> {
+    let in_folder = folder.join(path);
+    let found = if !path.exists() && in_folder.exists() { &in_folder } else { path };
+    Snapshot::read(found).map_err(|error| {
         let missing = matches!(&error, SnapshotError::Io(error) if error.kind() == std::io::ErrorKind::NotFound);
         let kind = if missing { Kind::NotFound } else { Kind::General };
         Failure::new(kind, format!("{}: {error}", path.display()))

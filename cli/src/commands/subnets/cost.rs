@@ -1,10 +1,10 @@
 //! `subnets cost`: what a place costs, beside how contested it is.
 
-use super::{Folder, Out, database::Followed, document, note_ignored, sentence, shown, state};
+use super::{Folder, Out, database::Followed, document, dollars, note_ignored, sentence, shown, state};
 use crate::{
     failure::{Failure, Kind},
     output::{
-        Table, plot,
+        Table, note, plot,
         sheet::{Kind as Column, Sheet},
     },
 };
@@ -15,7 +15,15 @@ use chain::tracker::{
 };
 use clap::Args as ClapArgs;
 use serde_json::json;
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+/// Prices at which the existing tracker calls a place easy, and still affordable, in TAO.
+const LOW_TAO: f64 = 0.005;
+const MIDDLE_TAO: f64 = 0.02;
 
 /// What a place costs.
 #[derive(Debug, ClapArgs)]
@@ -23,9 +31,10 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
     args_override_self = true,
     after_help = "Examples:\n  chutes-miner subnets cost --dir snapshots --netuid 1,64\n  \
         chutes-miner subnets cost --dir snapshots --tao-usd 400 -o json\n  \
-        chutes-miner subnets cost --dir snapshots -o csv\n\n\
-        US dollars are in the table and in JSON; CSV and Parquet have the columns of the\n\
-        existing tracker, in TAO."
+        chutes-miner subnets cost --endpoint finney -o csv\n\n\
+        CSV and Parquet have the columns of the existing tracker, in TAO, and with\n\
+        --tao-usd one more. --plot draws the price beside how contested a place is, or\n\
+        with --history the price over time."
 )]
 pub(super) struct Cost {
     #[command(flatten)]
@@ -37,13 +46,13 @@ pub(super) struct Cost {
     #[arg(long, requires = "netuid")]
     history: bool,
     /// The history that `subnets follow` keeps, and no snapshots
-    #[arg(long, value_name = "URL", requires = "history", conflicts_with = "dir")]
+    #[arg(long, value_name = "URL", requires = "history", conflicts_with_all = ["dir", "endpoint"])]
     database_url: Option<String>,
-    /// Draw the history into a file (.svg or .html)
-    #[arg(long, value_name = "FILE", requires = "history")]
+    /// Draw it into a file (.svg or .html)
+    #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// US dollars for a TAO
-    #[arg(long, env = "TAO_USD", value_name = "USD")]
+    #[arg(long, env = "TAO_USD", value_name = "USD", value_parser = dollars, allow_negative_numbers = true)]
     tao_usd: Option<f64>,
     #[command(flatten)]
     out: Out,
@@ -59,7 +68,7 @@ pub(super) async fn run(args: Cost) -> Result<(), Failure> {
         let (samples, last) = Followed::open(url, &args.folder.network).await?.prices(netuid).await?;
         return history(&args, netuid, &samples, last);
     }
-    let analyzer = args.folder.watch(Counting::Observed).await?;
+    let analyzer = args.folder.watch(Counting::Observed, &args.netuid).await?;
     note_ignored(&analyzer);
     if args.history {
         let netuid = of_one()?;
@@ -77,6 +86,9 @@ pub(super) async fn run(args: Cost) -> Result<(), Failure> {
     }
     places.sort_by(|a, b| b.burn_cost_tao.unwrap_or(-1.0).total_cmp(&a.burn_cost_tao.unwrap_or(-1.0)).then(a.netuid.cmp(&b.netuid)));
     let contested: BTreeMap<u16, f64> = analyzer.analysis().subnets.iter().map(|one| (one.netuid, one.replaced_percent_per_day)).collect();
+    if let Some(path) = &args.plot {
+        draw(path, &places, &contested)?;
+    }
     let usd = |place: &Place| place.burn_cost_tao.zip(args.tao_usd).map(|(tao, price)| tao * price);
     args.out.give(
         |width| {
@@ -94,13 +106,7 @@ pub(super) async fn run(args: Cost) -> Result<(), Failure> {
                 ]);
             }
             let mut text = table.render();
-            let known: Vec<(u16, f64)> = places.iter().filter_map(|place| Some((place.netuid, place.burn_cost_tao?))).collect();
-            if let (Some(dearest), Some(cheapest)) = (known.first(), known.last()) {
-                let mean = known.iter().map(|(_, tao)| tao).sum::<f64>() / known.len() as f64;
-                let ((most, dearest), (least, cheapest)) = (dearest, cheapest);
-                let words = format!(
-                    "Dearest: subnet {most} at {dearest:.6} TAO; cheapest: subnet {least} at {cheapest:.6} TAO; mean {mean:.6} TAO."
-                );
+            if let Some(words) = summary(&places) {
                 let _ = write!(text, "\n{}", sentence(&words, width));
             }
             text
@@ -114,8 +120,38 @@ pub(super) async fn run(args: Cost) -> Result<(), Failure> {
             });
             json!({ "tao_usd": args.tao_usd, "subnets": rows.collect::<Vec<_>>() })
         },
-        || sheet(&places),
+        || sheet(&places, args.tao_usd),
     )
+}
+
+/// The dearest and the cheapest, how far they lie apart, and how many there are at which price. The places are in order, the dearest first.
+fn summary(places: &[Place]) -> Option<String> {
+    // Nobody registers on the root at a price.
+    let known: Vec<(u16, f64)> =
+        places.iter().filter(|place| place.netuid != 0).filter_map(|place| Some((place.netuid, place.burn_cost_tao?))).collect();
+    let ((most, dearest), (least, cheapest)) = (known.first()?, known.last()?);
+    let mean = known.iter().map(|(_, tao)| tao).sum::<f64>() / known.len() as f64;
+    let below = |limit: f64| known.iter().filter(|(_, tao)| *tao < limit).count();
+    let (low, middle) = (below(LOW_TAO), below(MIDDLE_TAO));
+    let ratio = if *cheapest > 0.0 { format!(", {:.0} times the cheapest", dearest / cheapest) } else { String::new() };
+    Some(format!(
+        "Dearest: subnet {most} at {dearest:.6} TAO{ratio}; cheapest: subnet {least} at {cheapest:.6} TAO; mean {mean:.6} TAO. \
+         {low} cost less than {LOW_TAO} TAO, {} less than {MIDDLE_TAO}, {} more.",
+        middle - low,
+        known.len() - middle
+    ))
+}
+
+/// Price and competition of each subnet of which both are known.
+fn draw(path: &Path, places: &[Place], contested: &BTreeMap<u16, f64>) -> Result<(), Failure> {
+    let point = |place: &Place| Some((place.netuid.to_string(), *contested.get(&place.netuid)?, place.burn_cost_tao?));
+    let points: Vec<_> = places.iter().filter_map(point).collect();
+    if points.is_empty() {
+        note("not enough data for a plot: how contested a place is, is told by two snapshots");
+        return Ok(());
+    }
+    let title = "Competition and price of a registration";
+    plot::write(path, title, &plot::scatter(title, "percent of the UIDs replaced a day", "TAO", &points)?)
 }
 
 fn no_prices() -> Failure {
@@ -161,8 +197,9 @@ fn history(args: &Cost, netuid: u16, samples: &[PriceSample], last: u64) -> Resu
     )
 }
 
-fn sheet(places: &[Place]) -> Sheet {
-    let mut sheet = Sheet::new(&[
+/// The columns of the existing tracker; with a price of TAO one more at the end.
+fn sheet(places: &[Place], tao_usd: Option<f64>) -> Sheet {
+    let columns = [
         ("netuid", Column::Integer),
         ("burn_cost_tao", Column::Number),
         ("current_neurons", Column::Integer),
@@ -170,9 +207,11 @@ fn sheet(places: &[Place]) -> Sheet {
         ("occupancy_pct", Column::Number),
         ("is_full", Column::Flag),
         ("difficulty", Column::Text),
-    ]);
+        ("burn_cost_usd", Column::Number),
+    ];
+    let mut sheet = Sheet::new(if tao_usd.is_some() { &columns } else { &columns[..7] });
     for place in places {
-        sheet.row([
+        let cells = [
             place.netuid.into(),
             place.burn_cost_tao.into(),
             place.current_neurons.into(),
@@ -181,7 +220,14 @@ fn sheet(places: &[Place]) -> Sheet {
             place.is_full.into(),
             // Where it is off it is the largest number of 64 bits, which no column of numbers holds.
             place.difficulty.map(|difficulty| difficulty.to_string()).as_deref().into(),
-        ]);
+        ];
+        match tao_usd {
+            None => sheet.row(cells),
+            Some(price) => {
+                let [netuid, tao, now, max, part, full, difficulty] = cells;
+                sheet.row([netuid, tao, now, max, part, full, difficulty, place.burn_cost_tao.map(|tao| tao * price).into()]);
+            }
+        }
     }
     sheet
 }

@@ -48,7 +48,7 @@ pub(super) struct Eviction {
 }
 
 pub(super) async fn run(args: Eviction) -> Result<(), Failure> {
-    let analyzer = args.folder.watch(Counting::Observed).await?;
+    let analyzer = args.folder.watch(Counting::Observed, &[args.netuid]).await?;
     note_ignored(&analyzer);
     let netuid = args.netuid;
     let state = state(&analyzer, netuid)?;

@@ -99,9 +99,12 @@ fn rule_json(rule: &Rule) -> serde_json::Value {
 async fn start(args: &Forecast) -> Result<Start, Failure> {
     let price = args.price.as_deref().map(parse_tao).transpose().map_err(|what| Failure::new(Kind::Usage, what))?;
     let Some(netuid) = args.netuid else {
+        if !args.folder.endpoint.is_empty() {
+            return Err(Failure::new(Kind::Usage, "--endpoint tells the price and the rule of a subnet: --netuid N"));
+        }
         return Ok(Start { rule: Rule::DEFAULT, price: price.unwrap_or(RAO), rate: args.registrations_per_day.unwrap_or(0.0) });
     };
-    let analyzer = args.folder.watch(Counting::Observed).await?;
+    let analyzer = args.folder.watch(Counting::Observed, &[netuid]).await?;
     note_ignored(&analyzer);
     let state = state(&analyzer, netuid)?;
     let missing = |what: String| {

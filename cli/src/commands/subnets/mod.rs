@@ -1,4 +1,4 @@
-//! `subnets`: what the tracker says, from snapshot files alone.
+//! `subnets`: what the tracker says, from snapshot files, an endpoint, or both.
 
 mod analyze;
 mod as_before;
@@ -8,6 +8,7 @@ mod database;
 mod eviction;
 mod follow;
 mod forecast;
+mod now;
 mod recommend;
 mod snapshot;
 mod survival;
@@ -31,7 +32,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 #[command(
     args_override_self = true,
     after_help = "Snapshots are the files of the existing tracker (snapshot_*.json, also .gz). What they\n\
-        do not carry, such as prices, is not guessed."
+        do not carry, such as prices, is not guessed. --endpoint looks at the chain, too."
 )]
 pub(crate) struct Subnets {
     #[command(subcommand)]
@@ -83,26 +84,35 @@ struct Folder {
     /// Network of the snapshots; those of others are ignored
     #[arg(long, default_value = "finney")]
     network: String,
+    /// Look at the chain, too: finney, test, local or a node's address; may be repeated. Files may be missing then
+    #[arg(long, value_name = "URL")]
+    endpoint: Vec<String>,
 }
 
 impl Folder {
-    /// Reads the snapshots one after another.
-    async fn watch(&self, counting: Counting) -> Result<Analyzer, Failure> {
-        let missing = |error| {
-            Failure::new(Kind::NotFound, format!("{} cannot be read: {error}", self.dir.display()))
-                .advise("--dir DIR says where the snapshots are")
+    /// Reads the snapshots one after another, and then the chain if that was asked for: these subnets of it, or all if none is named.
+    async fn watch(&self, counting: Counting, netuids: &[u16]) -> Result<Analyzer, Failure> {
+        let missing = |what: String| {
+            Failure::new(Kind::NotFound, what).advise("--dir DIR says where the snapshots are; --endpoint URL looks at the chain instead")
         };
         let mut analyzer = Analyzer::new(self.network.clone(), counting);
         let mut none = true;
-        for (path, snapshot) in folder::stream(&self.dir).map_err(missing)? {
+        let files = match folder::stream(&self.dir) {
+            Ok(files) => Some(files),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.endpoint.is_empty() => None,
+            Err(error) => return Err(missing(format!("{} cannot be read: {error}", self.dir.display()))),
+        };
+        for (path, snapshot) in files.into_iter().flatten() {
             none = false;
             analyzer.add(&path.file_name().unwrap_or_default().to_string_lossy(), snapshot);
             // So that an interrupt is seen between two files.
             tokio::task::yield_now().await;
         }
-        if none {
-            let what = format!("no snapshots (snapshot_*.json) in {}", self.dir.display());
-            return Err(Failure::new(Kind::NotFound, what).advise("--dir DIR says where the snapshots are"));
+        if !self.endpoint.is_empty() {
+            let snapshot = now::read(&self.endpoint, &self.network, netuids).await?;
+            analyzer.add("the chain now", Ok(snapshot));
+        } else if none {
+            return Err(missing(format!("no snapshots (snapshot_*.json) in {}", self.dir.display())));
         }
         Ok(analyzer)
     }
@@ -151,6 +161,12 @@ impl Out {
         }
         Ok(())
     }
+}
+
+/// A price in US dollars.
+fn dollars(text: &str) -> Result<f64, String> {
+    let price = text.trim().parse().ok().filter(|price| (0.0..=1e9).contains(price));
+    price.ok_or_else(|| "no amount of US dollars".to_owned())
 }
 
 /// A document of something that always is one.

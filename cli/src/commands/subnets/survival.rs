@@ -35,7 +35,7 @@ pub(super) struct Survival {
     #[command(flatten)]
     folder: Folder,
     /// Read what `subnets follow` keeps, and no snapshots
-    #[arg(long, value_name = "URL", conflicts_with = "dir")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["dir", "endpoint"])]
     database_url: Option<String>,
     /// One subnet, with its curve
     #[arg(long, value_name = "N")]
@@ -129,7 +129,7 @@ pub(super) async fn run(args: Survival) -> Result<(), Failure> {
     if let Some(url) = &args.database_url {
         return of_database(&args, &Followed::open(url, &args.folder.network).await?, origin, bin as u64).await;
     }
-    let analyzer = args.folder.watch(Counting::Observed).await?;
+    let analyzer = args.folder.watch(Counting::Observed, args.netuid.as_slice()).await?;
     note_ignored(&analyzer);
     let told = |netuid: u16| {
         let tenures = analyzer.tenures();

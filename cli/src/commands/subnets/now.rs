@@ -1,0 +1,43 @@
+//! What the chain says now, as one more snapshot that no file holds.
+
+use crate::{
+    commands::chain::{Endpoints, failed, network},
+    failure::{Failure, Kind},
+    output::note,
+};
+use chain::{
+    read::Network,
+    survey::{self, Terms},
+    tracker::snapshot::Snapshot,
+};
+use jiff::Timestamp;
+
+/// What a network is called of which only an address is known.
+const UNKNOWN: &str = "custom";
+
+/// Reads these subnets, or all if none is named, at the newest final block.
+pub(super) async fn read(endpoint: &[String], wanted: &str, netuids: &[u16]) -> Result<Snapshot, Failure> {
+    let (chain, given) = Endpoints::of(endpoint.to_vec()).chain()?;
+    let found = network(&chain, given).await?;
+    // A chain that nobody knows may be called anything but the one that is known by its first block.
+    if found != wanted && (found != UNKNOWN || wanted == Network::Finney.name()) {
+        let what = format!("the endpoint is of the network {found:?}, not {wanted:?}");
+        return Err(Failure::new(Kind::Usage, what).advise(format!("--network {found}")));
+    }
+    let at = chain.at_finalized().await.map_err(failed)?;
+    let timestamp = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string();
+    if netuids.is_empty() {
+        let taken = survey::snapshot(&at, wanted, &timestamp).await.map_err(failed)?;
+        if let Some((netuid, why)) = taken.failed.iter().next() {
+            note(&format!("left out {} subnet(s) of the chain; the first, {netuid}: {why}", taken.failed.len()));
+        }
+        return Ok(taken.snapshot);
+    }
+    let mut snapshot = Snapshot { timestamp, network: wanted.to_owned(), ..Snapshot::default() };
+    let terms = Terms::read(&at).await.map_err(failed)?;
+    for netuid in netuids {
+        let whole = at.selective_metagraph(*netuid).await.map_err(failed)?;
+        snapshot.subnets.insert(*netuid, terms.subnet(&whole, at.block().number));
+    }
+    Ok(snapshot)
+}
