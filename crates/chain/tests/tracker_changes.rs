@@ -107,6 +107,37 @@ fn a_netuid_that_was_given_to_another_subnet_starts_anew() {
     assert!(analyzer.tenures().of(1).iter().all(|tenure| !tenure.ended), "nobody was pruned");
 }
 
+#[test]
+fn what_is_told_of_a_subnet_is_not_of_one_that_had_its_netuid_before() {
+    let mut states = [
+        state(1000, &[(0, 10, 100), (1, 11, 200)]),
+        state(2000, &[(0, 20, 1500), (1, 11, 200)]),
+        state(3000, &[(0, 30, 2500)]),
+        state(4000, &[(0, 30, 2500)]),
+    ];
+    for (state, burn_rao) in states.iter_mut().zip([7, 8, 9, 9]) {
+        state.parameters.burn_rao = Some(burn_rao);
+        state.network_registered_at = Some(if state.block < 3000 { 1 } else { 2400 });
+    }
+    let analyzer = watch(&states);
+    assert_eq!(analyzer.tenures().lives(1, Origin::Registration), [Life { entry: 500, exit: 1500, ended: false }]);
+    assert_eq!(analyzer.prices(1).iter().map(|sample| (sample.block, sample.burn_rao)).collect::<Vec<_>>(), [(3000, 9)]);
+}
+
+#[test]
+fn swaps_and_moves_are_counted_and_no_competition() {
+    let old = state(1000, &[(0, 10, 1), (1, 11, 2), (2, 12, 3), (3, 13, 4), (4, 14, 5)]);
+    // 10 is swapped, 11 pruned for a newcomer, 12 pruned and back, 14 moves down as the owner trims.
+    let new = state(8200, &[(0, 20, 1), (1, 21, 5000), (2, 12, 6000), (3, 14, 5)]);
+    let analysis = watch(&[old.clone(), new.clone()]).analysis();
+    let one = &analysis.subnets[0];
+    assert_eq!((one.counts.replacements, one.counts.deregistrations, one.displaced), (3, 1, 2));
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
+    assert!(near(one.replacements_per_day, 2.0) && near(one.replaced_percent, 40.0) && near(one.changes_per_day, 3.0), "{one:?}");
+    let bounds = watch(&[undated(old), undated(new)]).analysis();
+    assert_eq!((bounds.subnets[0].displaced, bounds.subnets[0].counts.replacements), (3, 3), "nobody knows");
+}
+
 fn watch(states: &[Subnet]) -> Analyzer {
     let mut analyzer = Analyzer::new("finney", Counting::Observed);
     for state in states {

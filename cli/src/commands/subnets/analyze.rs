@@ -23,7 +23,8 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
     args_override_self = true,
     after_help = "Examples:\n  chutes-miner subnets analyze --dir snapshots --sort-by percentage\n  \
         chutes-miner subnets analyze --dir snapshots -o json | jq .total\n\n\
-        A period lies between two good states of a subnet. Rates are per day, as periods\ndiffer, and lower bounds, as a UID may change twice within one."
+        A period lies between two good states of a subnet. Rates are per day, as periods\ndiffer, and lower bounds, as a UID may change twice within one. Hotkeys known to be\n\
+        swapped or moved are in the counts, as in the existing tracker's, but in no rate."
 )]
 pub(super) struct Analyze {
     #[command(flatten)]
@@ -180,6 +181,7 @@ fn sheet(analysis: &Analysis, states: &BTreeMap<u16, Subnet>) -> Sheet {
         ("moved_or_re_registered", Column::Integer),
         ("unexplained", Column::Integer),
         ("burn_cost_tao", Column::Number),
+        ("displaced", Column::Integer),
     ]);
     for one in &analysis.subnets {
         let [replaced, again, swapped, moved, trimmed, joined, replaced_or, moved_or, unexplained] =
@@ -210,6 +212,7 @@ fn sheet(analysis: &Analysis, states: &BTreeMap<u16, Subnet>) -> Sheet {
             moved_or,
             unexplained,
             states.get(&one.netuid).and_then(|state| state.parameters.burn_rao).map(tao).into(),
+            one.displaced.into(),
         ]);
     }
     sheet

@@ -143,6 +143,15 @@ pub struct SubnetChange {
     pub events: Vec<Event>,
 }
 
+impl SubnetChange {
+    /// Places that were taken from somebody, or may have been: on which another hotkey sits that is not known to have been swapped or moved
+    /// there, or the same one after it was pruned. Without registration blocks these are [`Counts::replacements`].
+    pub fn displaced(&self) -> u64 {
+        let both = |event: &&Event| event.old_hotkey.is_some() && event.new_hotkey.is_some();
+        self.events.iter().filter(both).filter(|event| !matches!(event.class, Class::Swapped | Class::Moved)).count() as u64
+    }
+}
+
 /// Compares two states of a subnet. Both are taken at their word: see [`Subnet::fault`].
 pub fn subnet(netuid: u16, old: &Subnet, new: &Subnet) -> SubnetChange {
     let new_generation = new.network_registered_at.is_some_and(|at| at > old.block);

@@ -1,8 +1,8 @@
 //! Tenures: how long a hotkey had a UID, from registration until it was pruned, as far as the snapshots saw.
 //!
 //! A tenure that was under way when the first snapshot was taken enters late: it can only be compared with others from the age it had
-//! then. One that still runs, or ended by a trim or the end of its subnet, is *censored*: it lived at least that long. Tenures that began
-//! and ended between two snapshots are never seen.
+//! then. One that still runs, or ended by a trim, is *censored*: it lived at least that long. Tenures that began and ended between two
+//! snapshots are never seen. Where a netuid was given to another subnet, those of the subnet before are forgotten.
 //!
 //! Without registration blocks an end is dated to the snapshot that first misses it; a beginning only if the snapshots around it lie close
 //! together. With them an end is dated to the successor's registration; over more than a day that may be the last of several, so such an
@@ -137,12 +137,8 @@ impl Tenures {
         let Some(mut watched) = self.open.remove(&netuid) else { return self.begin(netuid, after) };
         let special = Special::of(before);
         if change.new_generation {
-            self.closed.extend(
-                watched
-                    .uids
-                    .iter()
-                    .map(|(uid, open)| open.tenure(netuid, *uid, End { until: before.block, ended: false, undated: false }, &special)),
-            );
+            // Those who lived on the subnet before it tell nothing of this one.
+            self.closed.retain(|tenure| tenure.netuid != netuid);
             return self.begin(netuid, after);
         }
         let near = after.block.saturating_sub(before.block) <= MAX_UNDATED;

@@ -16,6 +16,7 @@ struct Sums {
     blocks: u64,
     longest: u64,
     counts: Counts,
+    displaced: u64,
     hotkeys: Hotkeys,
     classes: BTreeMap<Class, u64>,
     uids: u64,
@@ -103,8 +104,12 @@ impl Analyzer {
                 self.ignore(name, Some(netuid), reason);
                 continue;
             }
-            note_price(&mut self.prices, netuid, &state);
             let change = compare::subnet(netuid, before, &state);
+            if change.new_generation {
+                // What the subnet before it cost says nothing of this one.
+                self.prices.remove(&netuid);
+            }
+            note_price(&mut self.prices, netuid, &state);
             self.tenures.go_on(before, &state, &change);
             let sums = self.sums.entry(netuid).or_default();
             if change.new_generation {
@@ -217,6 +222,7 @@ impl Sums {
         self.blocks = self.blocks.saturating_add(blocks);
         self.longest = self.longest.max(blocks);
         self.counts.add(&change.counts);
+        self.displaced += change.displaced();
         self.hotkeys.add(&change.hotkeys);
         change.classes.iter().for_each(|(class, count)| *self.classes.entry(*class).or_default() += count);
         self.uids += change.new_uids;
@@ -228,6 +234,7 @@ impl Sums {
     fn competition(&self, netuid: u16) -> SubnetCompetition {
         let observed = days(self.blocks);
         let uid_days = self.replaceable_blocks as f64 / BLOCKS_PER_DAY as f64;
+        let (displaced, deregistrations) = (self.displaced as f64, self.counts.deregistrations as f64);
         SubnetCompetition {
             netuid,
             periods: self.periods,
@@ -235,17 +242,18 @@ impl Sums {
             longest_period_days: days(self.longest),
             counts: self.counts,
             changes: self.counts.total(),
+            displaced: self.displaced,
             hotkeys: self.hotkeys,
             classes: self.classes.clone(),
             avg_uids: ratio(self.uids as f64, self.periods as f64),
             uids: self.last_uids,
             new_generations: self.new_generations,
-            replaced_percent: 100.0 * ratio(self.counts.replacements as f64, self.replaceable as f64),
+            replaced_percent: 100.0 * ratio(displaced, self.replaceable as f64),
             hotkeys_lost_percent: 100.0 * ratio(self.hotkeys.lost as f64, self.replaceable as f64),
-            replacements_per_day: ratio(self.counts.replacements as f64, observed),
-            deregistrations_per_day: ratio(self.counts.deregistrations as f64, observed),
-            changes_per_day: ratio(self.counts.total() as f64, observed),
-            replaced_percent_per_day: 100.0 * ratio(self.counts.replacements as f64, uid_days),
+            replacements_per_day: ratio(displaced, observed),
+            deregistrations_per_day: ratio(deregistrations, observed),
+            changes_per_day: ratio(displaced + deregistrations + self.counts.new_registrations as f64, observed),
+            replaced_percent_per_day: 100.0 * ratio(displaced, uid_days),
         }
     }
 }

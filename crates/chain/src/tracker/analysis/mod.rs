@@ -78,6 +78,9 @@ pub struct SubnetCompetition {
     pub counts: Counts,
     /// All changes.
     pub changes: u64,
+    /// Places that were taken from somebody ([`SubnetChange::displaced`](super::compare::SubnetChange::displaced)), which all rates of
+    /// replacements and changes count: a hotkey that was swapped or moved is no competition.
+    pub displaced: u64,
     /// By hotkey.
     pub hotkeys: Hotkeys,
     /// Told apart.
@@ -88,15 +91,15 @@ pub struct SubnetCompetition {
     pub uids: u64,
     /// Times its netuid was given to another subnet.
     pub new_generations: u64,
-    /// Replacements for each UID that was there at the beginning of a period, in percent.
+    /// Places taken for each UID that was there at the beginning of a period, in percent.
     pub replaced_percent: f64,
     /// Hotkeys that left for each UID that was there at the beginning of a period, in percent.
     pub hotkeys_lost_percent: f64,
-    /// Replacements a day.
+    /// Places taken a day.
     pub replacements_per_day: f64,
     /// Deregistrations a day.
     pub deregistrations_per_day: f64,
-    /// Changes a day.
+    /// Places taken, deregistrations and new registrations a day.
     pub changes_per_day: f64,
     /// Part of the UIDs that is replaced in a day, in percent.
     pub replaced_percent_per_day: f64,
