@@ -281,7 +281,9 @@ fn snapshots_that_carry_all_are_answered_in_full() {
     assert_eq!(run(at, &["eviction", "--netuid", "64", "--uid", "64"]).status.code(), Some(3));
     assert_eq!(run(at, &["eviction", "--netuid", "64", "--hotkey", "x"]).status.code(), Some(2));
 
-    assert!(table(at, &["cost", "--tao-usd", "400"]).contains("200.00"));
+    let cost = table(at, &["cost", "--tao-usd", "400"]);
+    let row: Vec<&str> = cost.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row, ["64", "0.500000", "200.00", "64/64", "yes", "24.0", "2.0", "3.12", "off"], "{cost}");
     assert_eq!(
         text(at, &["cost", "--netuid", "64", "-o", "csv"]),
         "netuid,burn_cost_tao,current_neurons,max_neurons,occupancy_pct,is_full,difficulty\n64,0.5,64,64,100,true,18446744073709551615\n"
@@ -290,6 +292,8 @@ fn snapshots_that_carry_all_are_answered_in_full() {
     let priced = text(at, &["cost", "--tao-usd", "400", "-o", "csv"]);
     assert!(priced.starts_with("netuid,burn_cost_tao,") && priced.ends_with(",18446744073709551615,200\n"), "{priced}");
     assert_eq!(priced.lines().next().unwrap().rsplit(',').next(), Some("burn_cost_usd"));
+    let noted = run(at, &["cost", "--netuid", "64,9"]).stderr;
+    assert!(String::from_utf8_lossy(&noted).contains("no snapshot shows subnet 9"));
     assert!(table(at, &["cost", "--plot", "c.svg"]).contains("0 cost less than 0.005 TAO"));
     assert!(std::fs::read_to_string(at.join("c.svg")).unwrap().contains("<circle"), "price beside competition");
     let both = text(at, &["analyze", "-o", "csv"]);

@@ -341,6 +341,14 @@ fn small_samples_say_so_instead_of_a_number() {
     }
     assert_eq!(few(|known| known.open = Some(false)).verdict, Verdict::Closed);
     assert_eq!(few(|known| known.price_tao = Some(2.5)).verdict, Verdict::OverBudget);
+    // From 4 to 2 TAO it halves once, in 360 blocks of the default rule.
+    let waits = |known: Known| {
+        let answer = recommend::answer(&QUESTION, &known);
+        answer.terms.iter().find(|term| term.name == "within budget").map(|term| term.value)
+    };
+    assert_eq!(waits(Known { price_tao: Some(4.0), ..known() }), Some(Some(0.05)));
+    assert_eq!(waits(Known { price_tao: Some(4.0), rule: Err(RuleError::Missing("the half-life")), ..known() }), Some(None));
+    assert_eq!(waits(known()), None, "it is");
 }
 
 #[test]

@@ -81,6 +81,9 @@ pub(super) async fn run(args: Cost) -> Result<(), Failure> {
     if places.is_empty() {
         return Err(Failure::new(Kind::NotFound, "no snapshot shows these subnets"));
     }
+    for netuid in args.netuid.iter().filter(|netuid| !analyzer.states().contains_key(netuid)) {
+        note(&format!("no snapshot shows subnet {netuid}"));
+    }
     if places.iter().all(|place| place.burn_cost_tao.is_none()) {
         return Err(no_prices());
     }
@@ -92,7 +95,7 @@ pub(super) async fn run(args: Cost) -> Result<(), Failure> {
     let usd = |place: &Place| place.burn_cost_tao.zip(args.tao_usd).map(|(tao, price)| tao * price);
     args.out.give(
         |width| {
-            let mut table = Table::new(&["Netuid", "TAO", "USD", "UIDs", "Full", "Immune (h)", "Reg/d", "%/d"], width);
+            let mut table = Table::new(&["Netuid", "TAO", "USD", "UIDs", "Full", "Immune h", "Reg/d", "%/d", "PoW"], width);
             for place in &places {
                 table.row([
                     place.netuid.to_string(),
@@ -103,6 +106,8 @@ pub(super) async fn run(args: Cost) -> Result<(), Failure> {
                     shown(place.immunity_hours, 1),
                     shown(place.registrations_per_day, 1),
                     shown(contested.get(&place.netuid).copied(), 2),
+                    // The greatest number of 64 bits is how the chain says that nobody registers by proof of work.
+                    place.difficulty.map_or_else(|| "-".to_owned(), |d| if d == u64::MAX { "off".to_owned() } else { d.to_string() }),
                 ]);
             }
             let mut text = table.render();

@@ -246,6 +246,11 @@ pub fn answer(question: &Question, known: &Known) -> Recommendation {
         term("budget", Some(budget_tao), "TAO", "as given".to_owned()),
         term("window", Some(days), "days", "as given".to_owned()),
     ];
+    if let Some(price_tao) = known.price_tao.filter(|price| *price > budget_tao) {
+        let rao = |tao: f64| (tao * RAO as f64).round() as u64;
+        let wait = known.rule.as_ref().ok().and_then(|rule| rule.blocks_until(rao(price_tao), rao(budget_tao)));
+        terms.push(term("within budget", wait.map(super::days), "days from now", "price rule, if nobody registers before".to_owned()));
+    }
     let after_price = terms.iter().rposition(|term| term.name == "registration").map_or(terms.len(), |at| at + 1);
     terms.splice(after_price..after_price, forecast_terms(&forecast, known));
     let mut missing = Vec::new();
