@@ -57,12 +57,22 @@ pub struct Args {
     /// A node of the chain (ws://, wss://) through which the hotkey is watched, or finney; repeated: the next takes over. Off without.
     #[arg(long, value_name = "URL", env = "CHAIN_ENDPOINT", value_delimiter = ',', hide_env_values = true)]
     pub chain_endpoint: Vec<String>,
+    /// Hash of the chain's first block (0x…); nodes of other chains are not used. For subnet 64 the main network's, unless all nodes are
+    /// on this machine.
+    #[arg(long, value_name = "HASH", env = "CHAIN_GENESIS", value_parser = hash)]
+    pub chain_genesis: Option<[u8; 32]>,
     /// Seconds between two looks at the chain.
     #[arg(long, value_name = "SECONDS", env = "CHAIN_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(12..=3600))]
     pub chain_seconds: u64,
     /// The subnet; only 64 is known.
     #[arg(long, env = "NETUID", default_value_t = 64)]
     pub netuid: u16,
+}
+
+/// `0x` and 64 hexadecimal digits.
+fn hash(text: &str) -> Result<[u8; 32], String> {
+    let bytes = text.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok()).and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| "not 0x and 64 hexadecimal digits".to_owned())
 }
 
 impl Args {
@@ -81,6 +91,14 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hash_is_whole_or_refused() {
+        assert_eq!(hash(&format!("0x{}", "07".repeat(32))), Ok([7; 32]));
+        for bad in ["", "0x", "07", &"07".repeat(32), &format!("0x{}", "07".repeat(31)), &format!("0x{}", "zz".repeat(32))] {
+            assert!(hash(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn the_certificate_holds_the_public_host_and_the_names_asked_for() {

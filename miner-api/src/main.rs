@@ -86,7 +86,8 @@ async fn run(args: Args) -> Result<()> {
     let links = tokio::spawn(supervisor.run(shutdown.clone()));
 
     let every = Duration::from_secs(args.chain_seconds);
-    let chain = miner_api::chain::start(&args.chain_endpoint, args.netuid, key.address(), every, metrics.clone(), shutdown.clone())?;
+    let (endpoints, netuid, genesis) = (&args.chain_endpoint, args.netuid, args.chain_genesis);
+    let chain = miner_api::chain::start(endpoints, netuid, genesis, key.address(), every, metrics.clone(), shutdown.clone())?;
 
     let app = Arc::new(App {
         hotkey: key.address().clone(),

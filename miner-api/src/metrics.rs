@@ -14,6 +14,7 @@ struct OnChain {
     rank: Gauges<1>,
     miners: Gauges<1>,
     evicted_by: Gauges<1>,
+    evicted_by_then: Gauges<1>,
     immune: Gauges<1>,
     stake: Fractions<1>,
     incentive: Fractions<1>,
@@ -52,6 +53,8 @@ impl Metrics {
         registry.register("chain_rank", "Place of the hotkey among the miners by incentive", chain.rank.clone());
         registry.register("chain_miners", "Miners on the subnet", chain.miners.clone());
         registry.register("chain_registrations_to_eviction", "The registration from now that takes the UID", chain.evicted_by.clone());
+        let then = "The registration that would take the UID if its immunity had ended";
+        registry.register("chain_registrations_to_eviction_after_immunity", then, chain.evicted_by_then.clone());
         registry.register("chain_immune_blocks", "Blocks for which the UID is still immune", chain.immune.clone());
         registry.register("chain_stake", "Stake of the hotkey as the chain weighs it", chain.stake.clone());
         registry.register("chain_incentive", "Share of the miners' reward", chain.incentive.clone());
@@ -118,11 +121,13 @@ impl Metrics {
         whole(&chain.registered, Some(place.is_some().into()));
         whole(&chain.uid, place.map(|place| place.uid.into()));
         whole(&chain.rank, place.and_then(|place| place.rank).map(u64::from));
-        whole(&chain.miners, place.map(|place| place.miners.into()));
+        whole(&chain.miners, place.and_then(|place| place.miners).map(u64::from));
         whole(&chain.evicted_by, distance.and_then(|distance| distance.registrations).map(u64::from));
+        let immune = distance.filter(|distance| distance.immune_for_blocks > 0);
+        whole(&chain.evicted_by_then, immune.and_then(|distance| distance.registrations_unprotected).map(u64::from));
         whole(&chain.immune, distance.map(|distance| distance.immune_for_blocks));
-        part(&chain.stake, place.map(|place| ::chain::tracker::tao(place.stake)));
-        part(&chain.incentive, place.map(|place| place.incentive));
+        part(&chain.stake, place.and_then(|place| place.stake).map(::chain::tracker::tao));
+        part(&chain.incentive, place.and_then(|place| place.incentive));
     }
 
     /// A chute list was not.

@@ -42,8 +42,9 @@ impl Chain {
                 let immune = self.immune_for_blocks.filter(|blocks| *blocks > 0);
                 let immune = immune.map_or_else(String::new, |blocks| format!(", immune for {blocks} blocks"));
                 let lost = self.registrations_to_eviction.map_or_else(String::new, |nth| format!(", lost to registration {nth} from now"));
-                let (incentive, stake) = (self.incentive.unwrap_or_default(), self.stake.unwrap_or_default());
-                format!("UID {uid} on subnet {netuid}: incentive {incentive:.5}{rank}, stake {stake:.3}{immune}{lost}{age}")
+                let incentive = self.incentive.map_or_else(|| "unknown".to_owned(), |incentive| format!("{incentive:.5}"));
+                let stake = self.stake.map_or_else(String::new, |stake| format!(", stake {stake:.3}"));
+                format!("UID {uid} on subnet {netuid}: incentive {incentive}{rank}{stake}{immune}{lost}{age}")
             }
             (Some(true), None) => format!("registered on subnet {netuid}{age}"),
             (Some(false), _) => format!("not registered on subnet {netuid}{age}"),

@@ -46,7 +46,14 @@ fn world() -> World {
     }
     put(&mut world, 0, 1, answer());
     put(&mut world, 0, 64, answer());
+    enter(&mut world, 0, BEST.parse().unwrap(), Some(395));
     world
+}
+
+/// The entry of a hotkey on subnet 64.
+fn enter(world: &mut World, from: u64, hotkey: AccountId, uid: Option<u16>) {
+    let key = runtime().storage_key("SubtensorModule", "Uids", (64u16, hotkey.0)).unwrap();
+    world.set_storage(from, key, uid.map(|uid| uid.to_le_bytes().to_vec()));
 }
 
 fn chain(sim: &Sim) -> Chain {
@@ -111,7 +118,7 @@ async fn a_hotkey_has_a_place_or_none() {
     let best = Standing::read(&at, 64, BEST.parse().unwrap()).await.unwrap();
     let place = best.place.unwrap();
     assert_eq!((best.netuid, best.block, place.uid, place.rank), (64, BLOCK - 2, 395, Some(1)));
-    assert!((place.incentive - 1.0).abs() < f64::EPSILON && place.miners > 900 && best.burn_rao.is_some(), "{place:?}");
+    assert!((place.incentive.unwrap() - 1.0).abs() < f64::EPSILON && place.miners > Some(900) && best.burn_rao.is_some(), "{place:?}");
     let distance = place.distance.unwrap();
     assert_eq!(
         (distance.protected, distance.free_uids, distance.registrations),
@@ -124,6 +131,7 @@ async fn a_hotkey_has_a_place_or_none() {
     let (neurons, rules) = eviction::from_snapshot(state).unwrap();
     let next = eviction::next_pruned(&neurons, &rules).unwrap();
     let weakest: AccountId = state.uid_hotkey_map[&next].as_str().parse().unwrap();
+    sim.change(|world| enter(world, 0, weakest, Some(next)));
     let weakest = Standing::read(&at, 64, weakest).await.unwrap().place.unwrap();
     assert_eq!((weakest.uid, weakest.distance.unwrap().registrations), (next, Some(1)));
     assert!(weakest.rank.unwrap() > 1);
@@ -162,8 +170,12 @@ async fn a_watch_sees_the_place_go_and_keeps_the_last_known_while_nobody_answers
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(known.borrow().age().unwrap() > age && known.borrow().looks.0 > 0 && blind.looks.1 > 0);
 
+    // The list no longer has it, its own entry does.
     sim.advance(20);
     sim.fail(Faults::default());
+    let torn = until(&mut known, |known| known.error.as_ref().is_some_and(|error| error.contains("its own entry UID 395"))).await;
+    assert_eq!(registered(&torn), Some(true), "who is gone is not concluded from one read");
+    sim.change(|world| enter(world, BLOCK + 10, hotkey, None));
     let gone = until(&mut known, |known| registered(known) == Some(false)).await;
     assert_eq!((gone.error, gone.standing.unwrap().block), (None, BLOCK + 18));
     drop(known);
@@ -184,6 +196,27 @@ async fn an_endpoint_that_is_behind_is_not_believed() {
     let task = tokio::spawn(work);
     let blind = until(&mut known, |known| known.error.is_some()).await;
     assert!(blind.standing.is_none() && blind.error.unwrap().contains("60 min ago"), "it does not say that nobody is registered");
+    task.abort();
+
+    // As fresh by its clock as the other one, but further back: it still has a place that was lost since.
+    let hotkey: AccountId = BEST.parse().unwrap();
+    let (late, ahead) = (Sim::start(world()).await.unwrap(), Sim::start(world()).await.unwrap());
+    let mut without = answer();
+    let places: Vec<usize> = (0..without.len() - 31).filter(|at| without[*at..at + 32] == hotkey.0).collect();
+    places.iter().for_each(|at| without[*at..at + 32].fill(7));
+    ahead.change(|world| {
+        put(world, BLOCK + 5, 64, without);
+        enter(world, BLOCK + 5, hotkey, None);
+    });
+    ahead.advance(20);
+    let pair = ChainConfig::parse(&format!("{},{}", ahead.url(), late.url())).unwrap();
+    let (mut known, work) = survey::watch(Chain::new(pair), 64, hotkey, Duration::from_millis(20));
+    let task = tokio::spawn(work);
+    until(&mut known, |known| known.standing.as_ref().is_some_and(|standing| standing.place.is_none())).await;
+    ahead.fail(Faults { refuse: true, ..Faults::default() });
+    ahead.cut();
+    let blind = until(&mut known, |known| known.error.as_ref().is_some_and(|error| error.contains("was read before"))).await;
+    assert!(blind.standing.unwrap().place.is_none(), "what was lost does not come back");
     task.abort();
 
     let both = ChainConfig::parse(&format!("{},{}", behind.url(), good.url())).unwrap();

@@ -70,8 +70,10 @@ pub(super) fn of(hotkey: &Ss58, seen: &Seen) -> (ChainLine, Vec<Problem>) {
         (Some(error), None, _) => {
             found.push(problem(Severity::Warning, "chain", format!("was not read yet: {error}"), "chutes-miner chain status"));
         }
-        (Some(error), Some(_), Some(age)) => {
-            let what = format!("was last read {} min ago: {error}", age / 60);
+        // Without an error a look hangs, or there are none any more.
+        (error, Some(_), Some(age)) => {
+            let why = error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+            let what = format!("was last read {} min ago{why}", age / 60);
             found.push(problem(Severity::Warning, "chain", what, "chutes-miner chain status"));
         }
         _ => {}
@@ -84,9 +86,8 @@ pub(super) fn of(hotkey: &Ss58, seen: &Seen) -> (ChainLine, Vec<Problem>) {
         None => Some((Severity::Critical, unregistered(standing))),
         Some(place) => {
             line.uid = Some(place.uid);
-            line.stake = Some(chain::tracker::tao(place.stake));
-            line.incentive = Some(place.incentive);
-            (line.rank, line.miners) = (place.rank, Some(place.miners));
+            (line.stake, line.incentive) = (place.stake.map(chain::tracker::tao), place.incentive);
+            (line.rank, line.miners) = (place.rank, place.miners);
             line.registrations_to_eviction = place.distance.and_then(|distance| distance.registrations);
             line.immune_for_blocks = place.distance.map(|distance| distance.immune_for_blocks);
             close(standing.netuid, place)
@@ -135,11 +136,11 @@ mod tests {
         let place = Place {
             uid: 17,
             registered_at: Some(5_000_000),
-            stake: 1_500_000_000,
-            incentive: 0.25,
-            emission: 1,
+            stake: Some(1_500_000_000),
+            incentive: Some(0.25),
+            emission: Some(1),
             rank: Some(3),
-            miners: 240,
+            miners: Some(240),
             distance: Some(distance),
         };
         let standing = Standing { netuid: 64, block: 6_000_000, place: Some(place), burn_rao: Some(500_000_000) };
@@ -198,6 +199,14 @@ mod tests {
     }
 
     #[test]
+    fn alerts_and_problems_begin_at_the_same_point() {
+        let rules = include_str!("../../../docs/alerts/chain.yaml");
+        for bound in [format!("<= {CLOSE}\n"), format!("<= {NEXT}\n"), format!("> {OLD_S}\n"), format!("<= {IMMUNE_FOR}\n")] {
+            assert!(rules.contains(&bound), "{bound}");
+        }
+    }
+
+    #[test]
     fn the_last_known_is_told_with_its_age_while_the_endpoint_is_away() {
         let mut seen = seen(distance(Some(1), 0, Some(1)));
         seen.error = Some("refused".to_owned());
@@ -206,6 +215,8 @@ mod tests {
         let both = said(&seen);
         assert_eq!(both[0], (Severity::Warning, "was last read 20 min ago: refused".to_owned()));
         assert!(both[1].1.ends_with("(as of 20 min ago)"), "{both:?}");
+        seen.error = None;
+        assert_eq!(said(&seen)[0], (Severity::Warning, "was last read 20 min ago".to_owned()), "looks that never end are told, too");
         let never = Seen { error: Some("refused".to_owned()), ..Seen::default() };
         assert_eq!(said(&never), [(Severity::Warning, "was not read yet: refused".to_owned())]);
     }

@@ -246,11 +246,11 @@ fn the_report_has_the_shape_that_the_command_line_reads() {
     let place = ::chain::survey::Place {
         uid: 17,
         registered_at: Some(5_000_000),
-        stake: 1_500_000_000,
-        incentive: 0.0125,
-        emission: 700_000_000,
+        stake: Some(1_500_000_000),
+        incentive: Some(0.0125),
+        emission: Some(700_000_000),
         rank: Some(31),
-        miners: 240,
+        miners: Some(240),
         distance: Some(::chain::tracker::eviction::Distance {
             uid: 17,
             protected: false,

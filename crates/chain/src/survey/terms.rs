@@ -133,6 +133,12 @@ fn owner_uids(whole: &SelectiveMetagraph, limit: Option<u16>) -> Vec<u16> {
     protected
 }
 
+/// An answer that tells nothing.
+#[cfg(test)]
+pub(super) fn empty() -> SelectiveMetagraph {
+    SelectiveMetagraph::of_nothing(64).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,51 +151,6 @@ mod tests {
         whole.coldkeys = Some((0..registered.len()).map(|uid| AccountId([if uid == 1 { 8 } else { 9 }; 32])).collect());
         whole.owner_coldkey = Some(AccountId([9; 32]));
         whole
-    }
-
-    fn empty() -> SelectiveMetagraph {
-        SelectiveMetagraph {
-            netuid: 64,
-            name: None,
-            symbol: None,
-            identity: None,
-            network_registered_at: None,
-            owner_hotkey: None,
-            owner_coldkey: None,
-            block: None,
-            tempo: None,
-            last_step: None,
-            blocks_since_last_step: None,
-            alpha_in: None,
-            alpha_out: None,
-            tao_in: None,
-            alpha_out_emission: None,
-            moving_price: None,
-            num_uids: None,
-            max_uids: None,
-            burn: None,
-            difficulty: None,
-            registration_allowed: None,
-            immunity_period: None,
-            min_burn: None,
-            max_burn: None,
-            hotkeys: None,
-            coldkeys: None,
-            axons: None,
-            active: None,
-            validator_permit: None,
-            last_update: None,
-            emission: None,
-            dividends: None,
-            incentives: None,
-            consensus: None,
-            trust: None,
-            rank: None,
-            block_at_registration: None,
-            alpha_stake: None,
-            tao_stake: None,
-            total_stake: None,
-        }
     }
 
     #[test]

@@ -33,6 +33,11 @@ impl Watched {
     pub fn age(&self) -> Option<Duration> {
         self.read.map(|read| read.elapsed())
     }
+
+    /// The block that was read last, unless that was so long ago that any that is new enough will do.
+    fn last(&self) -> Option<u64> {
+        self.standing.as_ref().filter(|_| self.age().is_some_and(|age| age < BEHIND)).map(|standing| standing.block)
+    }
 }
 
 /// Looks every so often at how a hotkey stands on a subnet, until the future is dropped or nobody holds the receiver. The caller gives
@@ -46,7 +51,8 @@ pub fn watch(
     let (sender, receiver) = watch::channel(Watched::default());
     let work = async move {
         loop {
-            let outcome = match timeout(LOOK, look(&chain, netuid, hotkey)).await {
+            let last = sender.borrow().last();
+            let outcome = match timeout(LOOK, look(&chain, netuid, hotkey, last)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(format!("no endpoint answered in full within {} s", LOOK.as_secs())),
             };
@@ -69,14 +75,26 @@ pub fn watch(
     (receiver, work)
 }
 
-async fn look(chain: &Chain, netuid: u16, hotkey: AccountId) -> Result<Standing, String> {
+async fn look(chain: &Chain, netuid: u16, hotkey: AccountId, last: Option<u64>) -> Result<Standing, String> {
     let told = |error: ReadError| error.to_string();
     let at = chain.at_finalized().await.map_err(told)?;
     if let Some(minutes) = behind(&at).await.map_err(told)? {
         chain.distrust("it is behind").await;
         return Err(format!("the endpoint is behind, or the clock here is wrong: its newest final block was made {minutes} min ago"));
     }
-    Standing::read(&at, netuid, hotkey).await.map_err(told)
+    // What was final stays so: another endpoint than last time tells what was, and would bring back a place that is lost.
+    let number = at.block().number;
+    if let Some(last) = last.filter(|last| *last > number) {
+        chain.distrust("it is behind another").await;
+        return Err(format!("the endpoint is behind: its newest final block is {number}, and {last} was read before"));
+    }
+    match Standing::read(&at, netuid, hotkey).await {
+        Err(error @ ReadError::Malformed { .. }) => {
+            chain.distrust("it contradicts itself").await;
+            Err(told(error))
+        }
+        result => result.map_err(told),
+    }
 }
 
 /// How many minutes ago the block was made, if that is too long ago. A chain without a clock says 1970.

@@ -133,7 +133,7 @@ impl SelectiveMetagraph {
     pub const FIELDS: u16 = 74;
 
     /// One that knows its number and nothing else.
-    pub(in crate::read) fn of_nothing(netuid: u16) -> Result<Self, ScaleError> {
+    pub(crate) fn of_nothing(netuid: u16) -> Result<Self, ScaleError> {
         let mut registry = Registry::new();
         let ty = registry.register_type(&MetaType::new::<OnlyNetuid>()).id;
         decode("a subnet's number", &netuid.to_le_bytes(), ty, &registry.into())
