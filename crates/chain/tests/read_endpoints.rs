@@ -31,6 +31,39 @@ async fn another_endpoint_takes_over() {
     assert_eq!(dead.connections(), before);
 }
 
+/// Takes connections and says nothing on them.
+async fn mute() -> (tokio::net::TcpListener, url::Url) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap()).parse().unwrap();
+    (listener, url)
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_slow_to_connect_does_not_hold_up_the_next() {
+    let ((_mute, slow), good) = (mute().await, Sim::start(world(&[])).await.unwrap());
+    let mut config = config(&[&good]);
+    config.endpoints.insert(0, slow);
+    config.options.connect_timeout = Duration::from_secs(4);
+    let (chain, start) = (Chain::new(config), Instant::now());
+    assert_eq!(chain.finalized().await.unwrap().number, BLOCK - 2);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(chain.endpoint().await, Some(good.url()));
+}
+
+#[tokio::test]
+async fn who_only_asks_which_endpoint_is_in_use_does_not_wait_for_a_connect() {
+    let (_mute, slow) = mute().await;
+    let chain = Chain::new(ChainConfig { endpoints: vec![slow], options: options(), ..ChainConfig::parse("local").unwrap() });
+    let asking = tokio::spawn({
+        let chain = chain.clone();
+        async move { chain.finalized().await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let endpoint = tokio::time::timeout(Duration::from_secs(1), chain.endpoint()).await;
+    assert_eq!(endpoint.expect("an answer at once"), None);
+    asking.abort();
+}
+
 #[tokio::test]
 async fn a_cut_connection_is_made_anew() {
     let sim = Sim::start(world(&["metagraph"])).await.unwrap();

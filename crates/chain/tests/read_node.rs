@@ -133,8 +133,8 @@ async fn runtimes_with_metadata_of_version_14_only_can_be_read_too() {
     let at = chain(&[&sim]).at_finalized().await.unwrap();
     let tempo: Option<u16> = at.storage("SubtensorModule", "Tempo", (23u16,)).await.unwrap();
     assert_eq!(tempo, Some(1000));
-    let error = at.neurons_lite(23).await.unwrap_err();
-    assert!(error.to_string().contains("this runtime has no call"), "{error}");
+    let error = at.neurons_lite(23).await.unwrap_err().to_string();
+    assert!(error.contains("this runtime has no call") && error.contains("describes no calls at all"), "{error}");
 }
 
 #[tokio::test]

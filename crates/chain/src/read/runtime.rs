@@ -205,7 +205,11 @@ impl Runtime {
     fn known_call(&self, api: &str, method: &str) -> Result<u32, ScaleError> {
         let what = || format!("call {api}_{method}");
         let call = self.metadata.runtime_api_trait_by_name(api).and_then(|api| api.method_by_name(method));
-        let call = call.ok_or_else(|| ScaleError::Unknown(what()))?;
+        let call = call.ok_or_else(|| {
+            // Metadata of before version 15: what a call answers would be guessed.
+            let describes_any = self.metadata.runtime_api_traits().next().is_some();
+            ScaleError::Unknown(if describes_any { what() } else { format!("{}: its metadata describes no calls at all", what()) })
+        })?;
         call.inputs().try_for_each(|input| self.safe(input.id, &what()))?;
         Ok(call.output_ty())
     }

@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 use super::RpcOptions;
@@ -25,6 +27,12 @@ struct Endpoint {
     why: String,
 }
 
+impl Endpoint {
+    fn rests(&self) -> bool {
+        self.rest_until.is_some_and(|until| until > Instant::now())
+    }
+}
+
 #[derive(Debug)]
 struct State {
     endpoints: Vec<Endpoint>,
@@ -39,8 +47,10 @@ pub struct Pool {
     options: Arc<RpcOptions>,
     /// Configured, or that of the first endpoint that was connected: pools of the same chain share it.
     genesis: Arc<OnceLock<String>>,
-    // Held while connecting: callers wait for one connect instead of making one each.
+    /// Never held over anything that takes time.
     state: Mutex<State>,
+    /// Held while connecting: callers wait for one connect instead of making one each.
+    connecting: Mutex<()>,
 }
 
 impl Pool {
@@ -56,6 +66,7 @@ impl Pool {
             options: Arc::new(options),
             genesis: Arc::new(pinned),
             state: Mutex::new(State { endpoints, preferred: 0, connection: None }),
+            connecting: Mutex::default(),
         }
     }
 
@@ -170,47 +181,80 @@ impl Pool {
 
     /// The open connection or a new one, and how many endpoints there are.
     pub(in crate::read) async fn connection(&self) -> Result<(Connection, usize), RpcError> {
+        if let Some(found) = self.current().await {
+            return found;
+        }
+        let _one = self.connecting.lock().await;
+        match self.current().await {
+            // Somebody else connected meanwhile.
+            Some(found) => found,
+            None => self.connect().await,
+        }
+    }
+
+    /// The open connection, or why there shall be none now; `None` when one is to be made.
+    async fn current(&self) -> Option<Result<(Connection, usize), RpcError>> {
         let mut state = self.state.lock().await;
         let count = state.endpoints.len();
-        let resting = |endpoint: &Endpoint| endpoint.rest_until.is_some_and(|until| until > Instant::now());
-        if let Some(connection) = state.connection.clone() {
-            let spared = state.endpoints.get(state.preferred).is_some_and(resting);
-            match (connection.is_open(), spared) {
-                (true, false) => return Ok((connection, count)),
-                // The only endpoint, which asked for fewer requests: its connection is kept meanwhile.
-                (true, true) => return Err(Self::unreachable(&state)),
-                (false, _) => {
-                    state.connection = None;
-                    if connection.age() < YOUNG {
-                        self.rest(
-                            &mut state,
-                            format!("{}: the connection ended at once", connection.endpoint()),
-                            connection.has_answered(),
-                        );
+        let connection = state.connection.clone()?;
+        let spared = state.endpoints.get(state.preferred).is_some_and(Endpoint::rests);
+        match (connection.is_open(), spared) {
+            (true, false) => Some(Ok((connection, count))),
+            // The only endpoint, which asked for fewer requests: its connection is kept meanwhile.
+            (true, true) => Some(Err(Self::unreachable(&state))),
+            (false, _) => {
+                state.connection = None;
+                if connection.age() < YOUNG {
+                    let why = format!("{}: the connection ended at once", connection.endpoint());
+                    self.rest(&mut state, why, connection.has_answered());
+                }
+                None
+            }
+        }
+    }
+
+    /// Tries the endpoints in order of preference. One that is slow to connect does not hold up the next: that is begun, too, and the first
+    /// that can be used is taken.
+    async fn connect(&self) -> Result<(Connection, usize), RpcError> {
+        let (urls, count) = {
+            let state = self.state.lock().await;
+            let count = state.endpoints.len();
+            let order = (0..count).map(|step| (state.preferred + step) % count);
+            let urls = order.filter_map(|index| Some((index, state.endpoints.get(index)?)));
+            (urls.filter(|(_, endpoint)| !endpoint.rests()).map(|(index, one)| (index, one.url.clone())).collect::<Vec<_>>(), count)
+        };
+        let mut waiting = urls.into_iter();
+        let mut begun = FuturesUnordered::new();
+        loop {
+            if begun.is_empty() || waiting.len() > 0 {
+                match waiting.next() {
+                    Some((index, url)) => begun.push(async move { (index, self.open(&url).await) }),
+                    None => {
+                        let state = self.state.lock().await;
+                        return Err(Self::unreachable(&state));
                     }
                 }
             }
-        }
-        for _ in 0..count {
-            let preferred = state.preferred;
-            let Some(endpoint) = state.endpoints.get(preferred) else { break };
-            if resting(endpoint) {
-                state.preferred = (preferred + 1) % count;
-                continue;
-            }
-            match self.open(&endpoint.url.clone()).await {
-                Ok(connection) => {
+            let ended = tokio::select! {
+                ended = begun.next() => ended,
+                () = sleep(self.options.connect_timeout / 4), if waiting.len() > 0 => None,
+            };
+            match ended {
+                Some((index, Ok(connection))) => {
+                    let mut state = self.state.lock().await;
+                    state.preferred = index;
                     state.connection = Some(connection.clone());
                     return Ok((connection, count));
                 }
-                Err(error @ RpcError::NoTlsProvider) => return Err(error),
-                Err(error) => {
+                Some((_, Err(error @ RpcError::NoTlsProvider))) => return Err(error),
+                Some((index, Err(error))) => {
                     tracing::debug!(%error, "an endpoint of the chain cannot be used");
-                    self.rest(&mut state, error.to_string(), false);
+                    let mut state = self.state.lock().await;
+                    self.rest_at(&mut state, index, error.to_string(), false);
                 }
+                None => {}
             }
         }
-        Err(Self::unreachable(&state))
     }
 
     fn unreachable(state: &State) -> RpcError {
@@ -282,14 +326,20 @@ impl Pool {
     /// Lets the preferred endpoint rest, and prefers the next one. The only one rests just after its second failure without an answer
     /// in between, because a cut connection is no sign of a dead node.
     fn rest(&self, state: &mut State, why: String, answered: bool) {
+        self.rest_at(state, state.preferred, why, answered);
+    }
+
+    fn rest_at(&self, state: &mut State, index: usize, why: String, answered: bool) {
         let count = state.endpoints.len();
-        if let Some(endpoint) = state.endpoints.get_mut(state.preferred) {
+        if let Some(endpoint) = state.endpoints.get_mut(index) {
             let before = if answered { 0 } else { endpoint.failures };
             endpoint.failures = before.saturating_add(1);
             let wait = if before == 0 && count == 1 { Duration::ZERO } else { self.step(before) };
             endpoint.rest_until = Some(Instant::now() + wait);
             endpoint.why = why;
-            state.preferred = (state.preferred + 1) % count.max(1);
+            if index == state.preferred {
+                state.preferred = (index + 1) % count.max(1);
+            }
         }
     }
 
