@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use chain::tracker::snapshot::Snapshot;
+use chain::{
+    read::{AccountId, DynamicInfo, Runtime, SubnetInfo, scale},
+    tracker::snapshot::Snapshot,
+};
 use chain_sim::{Faults, METADATA_V15, Recording, Sim, World, unpack};
 use serde_json::Value;
 use std::{
@@ -134,6 +137,106 @@ async fn a_metagraph_is_shown_saved_loaded_and_brought_up_to_date() {
     let other = node().await;
     other.change(|world| world.set_genesis([9; 32]));
     fails(at, Some(&other.url()), &["chain", "metagraph", "1", "--load", "1.json", "--sync"], 1, "another chain");
+}
+
+/// `Some` of a record of zeros, but for its first field, a small compact number, and its last bytes.
+fn record<T: scale::FromScale>(runtime: &Runtime, method: &str, first: u8, last: &[u8]) -> Vec<u8> {
+    let mut answer = vec![1];
+    while runtime.call_answer::<T>("SubnetInfoRuntimeApi", method, &answer).is_err() {
+        answer.push(0);
+        assert!(answer.len() < 4096, "{method} takes no zeros");
+    }
+    answer[1] = first << 2;
+    let at = answer.len() - last.len();
+    answer[at..].copy_from_slice(last);
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subnet_is_told_with_its_pool_and_its_hyperparameters() {
+    let (sim, folder) = (node().await, tempfile::tempdir().unwrap());
+    let (at, url) = (folder.path(), sim.url());
+    let runtime = Runtime::new(343, &unpack(METADATA_V15).unwrap()).unwrap();
+    sim.change(|world| {
+        let mut set = |method: &str, answer: Vec<u8>| {
+            world.set_call(0, &format!("SubnetInfoRuntimeApi_{method}"), vec![7, 0], answer);
+        };
+        set("get_subnet_info_v2", record::<Option<SubnetInfo>>(&runtime, "get_subnet_info_v2", 7, &[]));
+        set("get_dynamic_info", record::<Option<DynamicInfo>>(&runtime, "get_dynamic_info", 7, &40_869_489i128.to_le_bytes()));
+        let parameters = record::<Option<scale::Value>>(&runtime, "get_subnet_hyperparams_v2", 10, &[]);
+        set("get_subnet_hyperparams_v2", parameters);
+        world.set_call(0, "SubnetInfoRuntimeApi_get_subnet_info_v2", vec![9, 0], vec![0]);
+    });
+    let told = json(at, &url, &["chain", "subnet", "7"]);
+    assert_eq!((&told["subnet"]["netuid"], &told["pool"]["moving_price"]), (&7.into(), &"40869489/2^32".into()));
+    assert_eq!((&told["hyperparameters"]["rho"], &told["hyperparameters"]["tempo"]), (&10.into(), &0.into()));
+    let table = text(at, &url, &["chain", "subnet", "7"]);
+    assert!(table.contains("0.00951566942967474460601806640625 TAO") && table.contains("0 of 0, at most 0 validate"), "{table}");
+    let value = |name: &str| table.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
+    assert_eq!((value("rho "), value("alpha_sigmoid_steepness ")), (Some("10"), Some("0")), "{table}");
+    fails(at, Some(&url), &["chain", "subnet", "9"], 3, "no subnet 9");
+    fails(at, Some(&url), &["chain", "subnet", "64k"], 2, "64k");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_events_of_a_block_are_told() {
+    let (sim, folder) = (node().await, tempfile::tempdir().unwrap());
+    let (at, url) = (folder.path(), sim.url());
+    let runtime = Runtime::new(343, &unpack(METADATA_V15).unwrap()).unwrap();
+    let pallet = runtime.metadata().pallet_by_name("SubtensorModule").unwrap();
+    let event = |name: &str| {
+        let variants = pallet.event_variants().unwrap();
+        [pallet.event_index(), variants.iter().find(|variant| variant.name == name).unwrap().index]
+    };
+    // Two: `NeuronRegistered(64, 7, hotkey)` by the second extrinsic, and `NetworkRemoved(5)` before the first.
+    let mut bytes = vec![8, 0, 1, 0, 0, 0];
+    bytes.extend(event("NeuronRegistered"));
+    bytes.extend([64, 0, 7, 0]);
+    bytes.extend([3; 32]);
+    bytes.extend([0, 2]);
+    bytes.extend(event("NetworkRemoved"));
+    bytes.extend([5, 0, 0]);
+    let key = runtime.storage_key("System", "Events", ()).unwrap();
+    sim.change(|world| world.set_storage(BLOCK - 5, key.clone(), Some(bytes)));
+    sim.change(|world| world.set_storage(BLOCK - 4, key, None));
+    let block = (BLOCK - 5).to_string();
+    let told = json(at, &url, &["chain", "events", "--block", &block]);
+    assert_eq!(told["events"].as_array().unwrap().len(), 2);
+    let (hotkey, first) = (AccountId([3; 32]).to_string(), &told["events"][0]);
+    assert_eq!(
+        (&first["name"], &first["fields"], &first["phase"]),
+        (&"NeuronRegistered".into(), &serde_json::json!([64, 7, hotkey]), &serde_json::json!({ "extrinsic": 1 }))
+    );
+    let table = text(at, &url, &["chain", "events", "--block", &block, "--name", "neuronregistered"]);
+    assert!(table.starts_with("extrinsic 1    SubtensorModule.NeuronRegistered 64 7\n") && table.contains(&hotkey), "{table}");
+    assert!(table.contains("1 of 2 events of block 6852685"), "{table}");
+    assert!(text(at, &url, &["chain", "events"]).starts_with("0 of 0 events"), "none were recorded");
+    fails(at, Some(&url), &["chain", "events", "--block", "99999999"], 3, "no endpoint knows block");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_column_of_a_full_metagraph_can_be_seen() {
+    let (sim, folder) = (node().await, tempfile::tempdir().unwrap());
+    let (at, url) = (folder.path(), sim.url());
+    let exchanges = Recording::shipped().unwrap().exchanges("get_neuron_for_pubkey_and_subnet").unwrap();
+    let recorded = exchanges.iter().find(|(_, params, _)| params[0] == "NeuronInfoRuntimeApi_get_neuron").unwrap();
+    // `Some(neuron)` becomes a list of one.
+    let mut neurons = bytes(&recorded.2["result"]);
+    neurons[0] = 4;
+    sim.change(|world| world.set_call(0, "NeuronInfoRuntimeApi_get_neurons", vec![1, 0], neurons));
+    let wide =
+        |args: &[&str]| String::from_utf8(run(at, Some(&url), &[&["chain", "metagraph", "1", "--wide"], args].concat()).stdout).unwrap();
+    let table = wide(&["--full", "--save", "1.json"]);
+    let words = |line: usize| table.lines().nth(line).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert_eq!(words(0), ["UID", "Hotkey", "S", "I", "E", "C", "Tv", "D", "Days", "R", "T", "W", "B", "Axon", "Coldkey"]);
+    let (row, read) = (words(1), json(at, &url, &["chain", "metagraph", "1", "--load", "1.json"]));
+    let neuron = &read["neurons"][0];
+    assert_eq!((row[11], row[12]), ("5", "32"), "{table}");
+    assert_eq!((neuron["weights"].as_array().unwrap().len(), neuron["bonds"].as_array().unwrap().len()), (5, 32));
+    assert_eq!((row[1], row[14]), (neuron["hotkey"].as_str().unwrap(), neuron["coldkey"].as_str().unwrap()));
+    assert_eq!(wide(&["--load", "1.json"]).lines().nth(1), table.lines().nth(1));
+    let lite = wide(&[]);
+    assert!(lite.lines().nth(1).unwrap().contains(" /ipv4/") || lite.lines().nth(1).unwrap().contains(" - "), "{lite}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

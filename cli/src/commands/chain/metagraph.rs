@@ -12,6 +12,7 @@ use crate::{
 use chain::read::{
     ReadError,
     metagraph::{self, Column, Metagraph as Graph},
+    ratio,
 };
 use clap::{Args as ClapArgs, ValueEnum};
 use std::{fmt::Write as _, path::PathBuf};
@@ -21,7 +22,7 @@ use std::{fmt::Write as _, path::PathBuf};
 #[command(
     args_override_self = true,
     after_help = "Examples:\n  chutes-miner chain metagraph 64 --limit 0\n  chutes-miner chain metagraph 64 --full --save 64.json\n  \
-        chutes-miner chain metagraph 64 --load 64.json\n  chutes-miner chain metagraph 64 --load 64.json --sync --save 64.json\n\n\
+        chutes-miner chain metagraph 64 --load 64.json --wide\n  chutes-miner chain metagraph 64 --load 64.json --sync --save 64.json\n\n\
         S stake, I incentive, E emission (alpha an epoch), C consensus, Tv validator\ntrust, D dividends, days since registration; * may validate. \
         The runtime no\nlonger computes rank and trust."
 )]
@@ -43,6 +44,9 @@ pub(super) struct Metagraph {
     /// What to order by, the greatest first; uid: the least
     #[arg(long, value_enum, default_value_t = Sort::Incentive)]
     sort_by: Sort,
+    /// Also whole keys, axons, rank R, trust T, the number of weights W and bonds B, in long lines
+    #[arg(long)]
+    wide: bool,
     /// Rows of the table; 0 for all
     #[arg(long, default_value_t = 20, value_name = "N")]
     limit: usize,
@@ -78,7 +82,7 @@ pub(super) async fn run(args: Metagraph) -> Result<(), Failure> {
     if args.output == Output::Json {
         output::json_indented(&serde_json::to_value(&graph).unwrap_or_default());
     } else {
-        output::text(&render(&graph, &args, output::width()));
+        output::text(&render(&graph, &args, if args.wide { u16::MAX } else { output::width() }));
     }
     if let Some(path) = &args.save {
         output::note(&format!("saved {} metagraph to {}", if graph.full { "the full" } else { "the lite" }, path.display()));
@@ -130,13 +134,15 @@ fn render(graph: &Graph, args: &Metagraph, width: u16) -> String {
         rows.sort_by(|a, b| value(key, *b).total_cmp(&value(key, *a)));
     }
     rows.truncate(if args.limit == 0 { usize::MAX } else { args.limit });
-    let mut table = Table::new(&["UID", "Hotkey", "S", "I", "E", "C", "Tv", "D", "Days"], width);
+    const HEADINGS: [&str; 15] = ["UID", "Hotkey", "S", "I", "E", "C", "Tv", "D", "Days", "R", "T", "W", "B", "Axon", "Coldkey"];
+    let mut table = Table::new(if args.wide { &HEADINGS } else { &HEADINGS[..9] }, width);
     for row in &rows {
         let Some(one) = graph.neurons.get(*row) else { continue };
         let age = one.registered_at.map(|registered| chain::tracker::days(graph.block.number.saturating_sub(registered)));
-        table.row([
+        let hotkey = one.hotkey.to_string();
+        let narrow = [
             format!("{}{}", one.uid, if one.validator_permit { "*" } else { "" }),
-            short(&one.hotkey.to_string()),
+            if args.wide { hotkey } else { short(&hotkey) },
             amount(value(&stake, *row)),
             format!("{:.4}", value(&incentive, *row)),
             format!("{:.3}", value(&emission, *row)),
@@ -144,7 +150,17 @@ fn render(graph: &Graph, args: &Metagraph, width: u16) -> String {
             format!("{:.3}", value(&trust, *row)),
             format!("{:.3}", value(&dividends, *row)),
             age.map_or_else(|| "-".to_owned(), |age| format!("{age:.1}")),
-        ]);
+        ];
+        if !args.wide {
+            table.row(narrow);
+            continue;
+        }
+        let [uid, hotkey, s, i, e, c, tv, d, days] = narrow;
+        let counted = |list: &[(u16, u16)]| if graph.full { list.len().to_string() } else { "-".to_owned() };
+        let (r, t) = (format!("{:.3}", ratio(one.rank)), format!("{:.3}", ratio(one.trust)));
+        let axon = one.axon_address().unwrap_or_else(|| "-".to_owned());
+        let (w, b) = (counted(&one.weights), counted(&one.bonds));
+        table.row([uid, hotkey, s, i, e, c, tv, d, days, r, t, w, b, axon, one.coldkey.to_string()]);
     }
     let mut text = table.render();
     let name = printable(&graph.name).replace('\n', " ");
@@ -153,6 +169,6 @@ fn render(graph: &Graph, args: &Metagraph, width: u16) -> String {
     let price = graph.spot_price().map_or_else(String::new, |price| format!(", alpha at {price:.6} TAO"));
     let burn = graph.burn.map_or_else(String::new, |burn| format!(", registration {} TAO", super::exact(burn)));
     let line = format!("Subnet {} {name} at block {}: {shown}{price}{burn}.", graph.netuid, named(graph.block));
-    let _ = writeln!(text, "\n{}", output::wrapped(&line, width, 0));
+    let _ = writeln!(text, "\n{}", output::wrapped(&line, output::width(), 0));
     text
 }

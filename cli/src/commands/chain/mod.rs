@@ -1,9 +1,11 @@
 //! `chain`: what stands on the chain now, or stood there at a block.
 
 mod endpoints;
+mod events;
 mod metagraph;
 mod neuron;
 mod status;
+mod subnet;
 mod subnets;
 
 use crate::failure::Failure;
@@ -25,18 +27,24 @@ enum Command {
     Status(status::Status),
     /// All subnets: places, price of a registration, price of alpha
     Subnets(subnets::Subnets),
+    /// One subnet: owner, pool, hyperparameters
+    Subnet(subnet::Subnet),
     /// The UIDs of a subnet; save them, load them, bring them up to date
     Metagraph(metagraph::Metagraph),
     /// One UID of a subnet
     Neuron(neuron::Neuron),
+    /// What happened in a block
+    Events(events::Events),
 }
 
 pub(crate) async fn run(args: Chain) -> Result<(), Failure> {
     match args.command {
         Command::Status(args) => status::run(args).await,
         Command::Subnets(args) => subnets::run(args).await,
+        Command::Subnet(args) => subnet::run(args).await,
         Command::Metagraph(args) => metagraph::run(args).await,
         Command::Neuron(args) => neuron::run(args).await,
+        Command::Events(args) => events::run(args).await,
     }
 }
 
@@ -53,8 +61,8 @@ mod tests {
 
     #[test]
     fn help_is_short_and_fits_eighty_columns() {
-        for words in [&["chain"][..], &["chain", "status"], &["chain", "subnets"], &["chain", "metagraph"], &["chain", "neuron"]] {
-            let words = [&["chutes-miner"], words, &["--help"]].concat();
+        for name in ["", "status", "subnets", "subnet", "metagraph", "neuron", "events"] {
+            let words: Vec<&str> = ["chutes-miner", "chain", name, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
             let text = Args::command().term_width(80).try_get_matches_from(&words).unwrap_err().to_string();
             assert!(text.lines().count() <= 60, "{words:?} has {} lines:\n{text}", text.lines().count());
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{words:?}:\n{text}");

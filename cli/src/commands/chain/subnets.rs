@@ -89,7 +89,7 @@ async fn read(at: &At) -> Result<Vec<Line>, ReadError> {
 }
 
 /// None for what the node or the runtime does not have; what may be there later stays an error.
-fn optional<T>(result: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+pub(super) fn optional<T>(result: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_passing() => Err(error),
