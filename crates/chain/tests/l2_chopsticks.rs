@@ -8,6 +8,7 @@ mod chopsticks;
 use std::time::Duration;
 
 use chain::read::{AccountId, Chain};
+use chain::read::{AccountId, Chain, ReadError, SubnetInfo};
 use chain::submit::{Account, Axon, Call, DryRun, Registered, SubmitError, Warning, Weights, quote, registered, warnings};
 use chain::wallet::key_from_uri;
 use chopsticks::Node;
@@ -35,6 +36,7 @@ async fn furnish(node: &Node) {
             "NetworksAdded": [[[SUBNET], true]],
             "NetworkRegistrationAllowed": [[[SUBNET], true]],
             "MaxAllowedUids": [[[SUBNET], 4]],
+            "SubnetIdentities": [[[SUBNET], {"subnetName": "0x4170", "githubRepo": "0x", "subnetContact": "0x61"}]],
             "Burn": [[[SUBNET], PRICE]],
             "MinBurn": [[[SUBNET], PRICE]],
             "TargetRegistrationsPerInterval": [[[SUBNET], 100]],
@@ -56,12 +58,30 @@ async fn a_miner_registers_serves_weighs_and_transfers() {
     let Some(node) = Node::start().await else { return };
     let chain = node.chain();
     furnish(&node).await;
+    subnets(&chain).await;
     registration(&chain).await;
     what_is_refused(&chain).await;
     serving(&chain).await;
     weights(&node, &chain).await;
     transfers(&node, &chain).await;
     eras(&node, &chain).await;
+}
+
+/// This runtime answers with bytes in bytes.
+async fn subnets(chain: &Chain) {
+    let at = chain.at_finalized().await.unwrap();
+    assert_eq!(at.runtime().spec_version(), 218);
+    let info = at.subnet_info(SUBNET).await.unwrap();
+    assert_eq!((info.netuid, info.max_allowed_uids, info.burn), (SUBNET, 4, PRICE));
+    assert!(matches!(at.subnet_info(77).await, Err(ReadError::NoSuchSubnet(77))));
+    let all = at.subnet_infos().await.unwrap();
+    let named = info.identity.as_ref().map(|identity| (identity.subnet_name.0.as_str(), identity.subnet_contact.0.as_str()));
+    assert_eq!(named, Some(("Ap", "a")));
+    // The list is without names, whatever its call is called.
+    let info = SubnetInfo { identity: None, ..info };
+    assert_eq!(all.iter().find(|one| one.netuid == SUBNET), Some(&info), "{all:?}");
+    let parameters = at.hyperparameters(SUBNET).await.unwrap();
+    assert_eq!(parameters.get("min_burn").and_then(chain::read::scale::Value::as_u64), Some(PRICE));
 }
 
 async fn registration(chain: &Chain) {

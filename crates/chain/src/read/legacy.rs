@@ -49,6 +49,21 @@ described! {
         adjustment_alpha: Compact<u64>, difficulty: Compact<u64>, commit_reveal_period: Compact<u64>, commit_reveal_weights_enabled: bool,
         alpha_high: Compact<u16>, alpha_low: Compact<u16>, liquid_alpha_enabled: bool,
     }
+    Subnet {
+        netuid: Compact<u16>, rho: Compact<u16>, kappa: Compact<u16>, difficulty: Compact<u64>, immunity_period: Compact<u16>,
+        max_allowed_validators: Compact<u16>, min_allowed_weights: Compact<u16>, max_weights_limit: Compact<u16>,
+        scaling_law_power: Compact<u16>, subnetwork_n: Compact<u16>, max_allowed_uids: Compact<u16>, blocks_since_last_step: Compact<u64>,
+        tempo: Compact<u16>, network_modality: Compact<u16>, network_connect: Vec<[u16; 2]>, emission_values: Compact<u64>,
+        burn: Compact<u64>, owner: AccountId32,
+    }
+    NamedSubnet {
+        netuid: Compact<u16>, rho: Compact<u16>, kappa: Compact<u16>, difficulty: Compact<u64>, immunity_period: Compact<u16>,
+        max_allowed_validators: Compact<u16>, min_allowed_weights: Compact<u16>, max_weights_limit: Compact<u16>,
+        scaling_law_power: Compact<u16>, subnetwork_n: Compact<u16>, max_allowed_uids: Compact<u16>, blocks_since_last_step: Compact<u64>,
+        tempo: Compact<u16>, network_modality: Compact<u16>, network_connect: Vec<[u16; 2]>, emission_values: Compact<u64>,
+        burn: Compact<u64>, owner: AccountId32, identity: Option<Identity>,
+    }
+    Identity { subnet_name: Vec<u8>, github_repo: Vec<u8>, subnet_contact: Vec<u8> }
     Delegate {
         delegate_ss58: AccountId32, take: Compact<u16>, nominators: Vec<(AccountId32, Compact<u64>)>, owner_ss58: AccountId32, registrations: Vec<Compact<u16>>,
         validator_permits: Vec<Compact<u16>>, return_per_1000: Compact<u64>, total_daily_return: Compact<u64>,
@@ -64,11 +79,14 @@ pub(super) enum Legacy {
     Neuron,
     Hyperparameters,
     Delegate,
+    Subnet,
+    Subnets,
+    NamedSubnet,
 }
 
 struct Types {
     registry: PortableRegistry,
-    ids: [u32; 6],
+    ids: [u32; 9],
 }
 
 static TYPES: LazyLock<Types> = LazyLock::new(|| {
@@ -80,6 +98,9 @@ static TYPES: LazyLock<Types> = LazyLock::new(|| {
         MetaType::new::<Option<Neuron>>(),
         MetaType::new::<Option<Hyperparameters>>(),
         MetaType::new::<Option<Delegate>>(),
+        MetaType::new::<Option<Subnet>>(),
+        MetaType::new::<Vec<Option<Subnet>>>(),
+        MetaType::new::<Option<NamedSubnet>>(),
     ]
     .map(|ty| registry.register_type(&ty).id);
     Types { registry: registry.into(), ids }
@@ -95,6 +116,10 @@ impl Legacy {
             "get_neuron" => Self::Neuron,
             "get_subnet_hyperparams" => Self::Hyperparameters,
             "get_delegate" => Self::Delegate,
+            "get_subnet_info" => Self::Subnet,
+            "get_subnet_info_v2" => Self::NamedSubnet,
+            // Of version 2 by its name only: those runtimes gave the list without identities.
+            "get_subnets_info" | "get_subnets_info_v2" => Self::Subnets,
             _ => return None,
         })
     }
@@ -133,4 +158,42 @@ pub(super) fn bare<T: FromScale>(legacy: Legacy, what: &str, bytes: &[u8]) -> Re
     let mut option = vec![u8::from(!bytes.is_empty())];
     option.extend_from_slice(bytes);
     decode(what, &option, ty, &TYPES.registry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::SubnetInfo;
+
+    /// Subnet 7, whose other numbers count from 1 on.
+    fn subnet(identity: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![7 << 2];
+        bytes.extend((1..14).map(|n: u8| n << 2));
+        // No `network_connect`, emission 14, burn 15, the owner.
+        bytes.extend([0, 14 << 2, 15 << 2]);
+        bytes.extend([9; 32]);
+        bytes.extend(identity);
+        bytes
+    }
+
+    fn wrapped(bytes: &[u8]) -> Vec<u8> {
+        parity_scale_codec::Encode::encode(&bytes.to_vec())
+    }
+
+    #[test]
+    fn subnets_of_old_runtimes_are_read() {
+        let one = |method: &str, bytes: &[u8]| Legacy::of(method).unwrap().answer::<Option<SubnetInfo>>(method, &wrapped(bytes));
+        let named = one("get_subnet_info_v2", &subnet(&[1, 4, b'A', 0, 4, b'c'])).unwrap().unwrap();
+        assert_eq!((named.netuid, named.difficulty, named.subnetwork_n, named.burn), (7, 3, 9, 15));
+        assert_eq!(named.identity.map(|identity| identity.subnet_name.0), Some("A".to_owned()));
+        let plain = one("get_subnet_info", &subnet(&[])).unwrap().unwrap();
+        assert_eq!((plain.tempo, plain.max_allowed_uids, &plain.identity), (12, 10, &None));
+        assert_eq!(one("get_subnet_info_v2", &[]), Ok(None), "nothing for a subnet that is not there");
+        assert!(matches!(one("get_subnet_info", &subnet(&[0])), Err(ScaleError::LeftOver { left: 1, .. })));
+        let list = [&[8, 0, 1], subnet(&[]).as_slice()].concat();
+        for method in ["get_subnets_info", "get_subnets_info_v2"] {
+            let all: Vec<Option<SubnetInfo>> = Legacy::of(method).unwrap().answer(method, &wrapped(&list)).unwrap();
+            assert_eq!(all, [None, Some(plain.clone())]);
+        }
+    }
 }
