@@ -248,6 +248,21 @@ async fn a_neuron_is_found_by_uid_and_by_hotkey() {
     assert_eq!((&neuron["neuron"]["uid"], &neuron["registered_at"]), (&29.into(), &Value::Null));
     let table = text(at, &url, &["chain", "neuron", "14", hotkey]);
     assert!(table.contains(hotkey) && table.contains("14, 29"), "{table}");
+    assert!(
+        neuron["total_stake"].is_null() && table.contains("Stake           unknown"),
+        "this node does not tell what it weighs: {table}"
+    );
+    // Where it does, it is the S of the metagraph, not the alpha that happens to be staked.
+    let exchanges = Recording::shipped().unwrap().exchanges("get_neuron_for_pubkey_and_subnet").unwrap();
+    let recorded = exchanges.iter().find(|(_, params, _)| params[0] == "NeuronInfoRuntimeApi_get_neuron").unwrap();
+    let mut answer = bytes(&recorded.2["result"]);
+    let metagraph = json(at, &url, &["chain", "metagraph", "1"]);
+    let best: AccountId = BEST.parse().unwrap();
+    answer[1..33].copy_from_slice(&best.0);
+    sim.change(|world| world.set_call(0, "NeuronInfoRuntimeApi_get_neuron", [1u16, 395].map(u16::to_le_bytes).concat(), answer));
+    let neuron = json(at, &url, &["chain", "neuron", "1", "395"]);
+    assert_eq!(neuron["total_stake"], metagraph["neurons"][395]["total_stake"]);
+    assert_eq!(neuron["total_stake"], 10_615_937_441_846u64);
     fails(at, Some(&url), &["chain", "neuron", "13", hotkey], 3, "it is on subnet");
     fails(at, Some(&url), &["chain", "neuron", "14", "5nonsense"], 2, "neither a UID");
 }

@@ -49,6 +49,16 @@ async fn a_metagraph_is_read_saved_and_loaded() {
     std::fs::copy(&elsewhere, &path).unwrap();
     let error = store.at(1, BLOCK).unwrap_err().to_string();
     assert!(error.contains("network test"), "{error}");
+    // Half a file, and one that somebody turned round.
+    let whole = std::fs::read_to_string(&elsewhere).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let error = store.at(1, BLOCK).unwrap_err().to_string();
+    assert!(error.contains("EOF") && error.contains(&format!("block-{BLOCK}.json")), "{error}");
+    let mut turned: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    turned["metagraph"]["neurons"].as_array_mut().unwrap().reverse();
+    std::fs::write(&path, turned.to_string()).unwrap();
+    let error = store.at(1, BLOCK).unwrap_err().to_string();
+    assert!(error.contains("not in order"), "{error}");
     // And a metagraph of another chain.
     let mut foreign = metagraph.clone();
     foreign.genesis = [9; 32];

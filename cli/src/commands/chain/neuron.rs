@@ -4,6 +4,7 @@ use super::{
     Endpoints,
     endpoints::{failed, named},
     exact,
+    subnets::optional,
 };
 use crate::{
     args::Output,
@@ -70,10 +71,14 @@ pub(super) async fn run(args: Neuron) -> Result<(), Failure> {
     let registered: Option<u64> = at.storage("SubtensorModule", "BlockAtRegistration", (netuid, uid)).await.map_err(failed)?;
     // 0 is the default of the map: nobody was registered in the first block.
     let registered = registered.filter(|block| *block > 0);
+    // The neuron itself only tells what is staked on it as alpha, not what that weighs.
+    let whole = optional(at.selective_metagraph(netuid).await).map_err(failed)?;
+    let weighed = whole.filter(|whole| whole.hotkeys.as_ref().and_then(|all| all.get(usize::from(uid))) == Some(&neuron.hotkey));
+    let weighed = weighed.and_then(|whole| whole.total_stake?.get(usize::from(uid)).copied());
     if args.output == Output::Json {
-        output::json_indented(&json!({ "block": at.block(), "registered_at": registered, "neuron": neuron }));
+        output::json_indented(&json!({ "block": at.block(), "registered_at": registered, "total_stake": weighed, "neuron": neuron }));
     } else {
-        output::text(&render(&neuron, &at, registered));
+        output::text(&render(&neuron, &at, registered, weighed));
     }
     Ok(())
 }
@@ -91,7 +96,7 @@ async fn elsewhere(at: &At, netuid: u16, hotkey: AccountId) -> Failure {
     }
 }
 
-fn render(neuron: &Read, at: &At, registered: Option<u64>) -> String {
+fn render(neuron: &Read, at: &At, registered: Option<u64>, weighed: Option<u64>) -> String {
     let mut text = String::new();
     let mut line = |what: &str, value: &str| {
         let _ = writeln!(text, "{what:<16}{}", printable(value));
@@ -103,7 +108,8 @@ fn render(neuron: &Read, at: &At, registered: Option<u64>) -> String {
     let age = |block: u64| format!("block {block}, {:.1} days ago", chain::tracker::days(at.block().number.saturating_sub(block)));
     line("Registered", &registered.map_or_else(|| "unknown".to_owned(), age));
     let stake = neuron.stake.iter().fold(0_u64, |sum, (_, one)| sum.saturating_add(*one));
-    line("Stake", &exact(stake));
+    line("Stake", &weighed.map_or_else(|| "unknown".to_owned(), |weighed| format!("{} as the chain weighs it", exact(weighed))));
+    line("Alpha staked", &exact(stake));
     line("Emission", &format!("{} alpha an epoch", exact(neuron.emission)));
     for (what, score) in [
         ("Incentive", neuron.incentive),

@@ -137,6 +137,8 @@ pub fn save(path: &Path, network: &str, metagraph: &Metagraph) -> Result<(), Rea
         serde_json::to_writer(&mut buffer, &Written { schema_version: SCHEMA_VERSION, network, metagraph })?;
         buffer.flush()?;
         drop(buffer);
+        // Before it takes the place of an older one, which must not be lost to a power cut.
+        file.as_file().sync_all()?;
         file.persist(path)?;
         Ok(())
     };
@@ -160,6 +162,10 @@ pub fn load(path: &Path) -> Result<(String, Metagraph), ReadError> {
         return Err(failed(path, &format_args!("written by a newer release (format {}, known: {SCHEMA_VERSION})", version.schema_version)));
     }
     let loaded: Loaded = serde_json::from_str(&text).map_err(|error| failed(path, &error))?;
+    // As they are looked up by their order.
+    if !loaded.metagraph.neurons.is_sorted_by(|one, next| one.uid < next.uid) {
+        return Err(failed(path, &"its UIDs are not in order"));
+    }
     Ok((loaded.network, loaded.metagraph))
 }
 
