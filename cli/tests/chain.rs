@@ -324,6 +324,26 @@ async fn an_endpoint_alone_answers_what_files_do() {
     fails(at, None, words, 2, "of the network \"custom\", not \"finney\"");
     fails(at, None, &["subnets", "cost", "--endpoint", "ws://127.0.0.1:1"], 8, "127.0.0.1:1");
     fails(at, None, &["subnets", "cost", "--dir", "none"], 3, "--endpoint URL");
+async fn a_snapshot_bears_the_time_of_its_block_and_none_is_taken_of_a_node_that_is_behind() {
+    let (sim, folder) = (node().await, tempfile::tempdir().unwrap());
+    let (at, url) = (folder.path(), sim.url());
+    let runtime = Runtime::new(343, &unpack(METADATA_V15).unwrap()).unwrap();
+    let now = runtime.storage_key("Timestamp", "Now", ()).unwrap();
+    let clock = |ms: u64| Some(ms.to_le_bytes().to_vec());
+    sim.change(|world| world.set_storage(0, now.clone(), clock(1_767_804_685_035)));
+    fails(at, Some(&url), &["subnets", "snapshot"], 5, "would tell of then");
+    let warned = run(at, Some(&url), &["chain", "subnets"]);
+    assert!(warned.status.success() && String::from_utf8_lossy(&warned.stderr).contains("the node is behind"), "{warned:?}");
+    // An old block that is meant stands where it belongs.
+    let old = (BLOCK - 20).to_string();
+    let taken = json(at, &url, &["subnets", "snapshot", "--network", "finney", "--block", &old]);
+    assert!(taken["file"].as_str().unwrap().ends_with("snapshot_2026-01-07T16-51-25.035000.json"), "{taken}");
+    fails(at, Some(&url), &["subnets", "snapshot", "--network", "finney", "--block", &old], 1, "of block 6852670 already");
+    let fresh = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    sim.change(|world| world.set_storage(BLOCK - 10, now, clock(u64::try_from(fresh).unwrap() - 30_000)));
+    let taken = run(at, Some(&url), &["subnets", "snapshot", "--network", "finney"]);
+    assert!(taken.status.success() && !String::from_utf8_lossy(&taken.stderr).contains("is behind"), "{taken:?}");
+    assert_eq!(std::fs::read_dir(at.join("snapshots")).unwrap().count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,12 @@
 //! Which nodes to ask.
 
-use crate::failure::{Failure, Kind};
+use crate::{
+    failure::{Failure, Kind},
+    output,
+};
 use chain::read::{At, Block, Chain, ChainConfig, Network, ReadError, rpc::RpcError};
 use clap::Args as ClapArgs;
+use jiff::Timestamp;
 
 /// Which nodes to ask, and at which block.
 #[derive(Clone, Debug, ClapArgs)]
@@ -56,12 +60,32 @@ impl Endpoints {
 
     /// The block to read at.
     pub(crate) async fn at(&self, chain: &Chain) -> Result<At, Failure> {
-        match self.block {
-            Some(number) => chain.at_number(number).await,
-            None => chain.at_finalized().await,
-        }
-        .map_err(failed)
+        let Some(number) = self.block else {
+            let at = chain.at_finalized().await.map_err(failed)?;
+            if let Some(age) = age(&at).await.filter(|age| *age > STILL) {
+                let old = output::span(age);
+                output::note(&format!(
+                    "the newest final block was made {old} ago: the chain stands still, the node is behind, or the clock here is wrong"
+                ));
+            }
+            return Ok(at);
+        };
+        chain.at_number(number).await.map_err(failed)
     }
+}
+
+/// Silence of the chain after which it is said: blocks come every 12 s and are final some blocks later.
+const STILL: i64 = 180;
+
+/// When a block was made, if the chain has a clock and the node tells.
+pub(crate) async fn made(at: &At) -> Option<Timestamp> {
+    // A chain without a clock says 1970.
+    at.time().await.ok().filter(|time| time.as_second() > 0)
+}
+
+/// How many seconds ago that was.
+async fn age(at: &At) -> Option<i64> {
+    Some(Timestamp::now().as_second() - made(at).await?.as_second())
 }
 
 /// The name of the network behind the endpoints: a known one by its first block, else as it was given.

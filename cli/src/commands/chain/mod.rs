@@ -11,7 +11,7 @@ mod subnets;
 use crate::failure::Failure;
 use clap::{Args as ClapArgs, Subcommand};
 
-pub(crate) use endpoints::{Endpoints, failed, network};
+pub(crate) use endpoints::{Endpoints, failed, made, network};
 
 /// Read the chain: blocks, subnets, metagraphs, neurons.
 #[derive(Debug, ClapArgs)]

@@ -30,9 +30,6 @@ pub(super) struct Status {
     nodes: Endpoints,
 }
 
-/// Silence of the chain after which it is said: blocks come every 12 s and are final some blocks later.
-const STILL: i64 = 180;
-
 pub(super) async fn run(args: Status) -> Result<(), Failure> {
     let (chain, given) = args.nodes.chain()?;
     let at = args.nodes.at(&chain).await?;
@@ -85,9 +82,6 @@ pub(super) async fn run(args: Status) -> Result<(), Failure> {
     line("Subnets", &subnets.len().to_string());
     line("A new subnet", &cost.map_or_else(|| "-".to_owned(), |rao| format!("{} TAO", exact(rao))));
     output::text(&text);
-    if args.nodes.block().is_none() && age.is_some_and(|age| age > STILL) {
-        output::note("the newest final block is old: the chain stands still, the node is behind, or the clock here is wrong");
-    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::document;
 use crate::{
     args::Output,
-    commands::chain::{Endpoints, failed, network},
+    commands::chain::{Endpoints, failed, made, network},
     failure::{Failure, Kind},
     output,
 };
@@ -35,6 +35,9 @@ pub(super) struct Take {
     nodes: Endpoints,
 }
 
+/// Age in seconds of the newest final block from which on the node is catching up.
+const BEHIND: i64 = 600;
+
 pub(super) async fn run(args: Take) -> Result<(), Failure> {
     let cannot = |error: &dyn std::fmt::Display| Failure::general(format!("{} cannot be written: {error}", args.dir.display()));
     // Before minutes of reading.
@@ -45,14 +48,23 @@ pub(super) async fn run(args: Take) -> Result<(), Failure> {
         Some(network) => network.clone(),
         None => network(&chain, given).await?,
     };
-    // The form of the existing tracker, so that its files and ours stand in order.
-    let timestamp = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string();
+    let (now, made) = (Timestamp::now(), made(&at).await);
+    let age = made.map_or(0, |made| now.as_second() - made.as_second());
+    if age > BEHIND && args.nodes.block().is_none() {
+        let what = format!("the newest final block was made {} ago: a snapshot of it would tell of then, not of now", output::span(age));
+        return Err(Failure::new(Kind::RemoteFailed, what).advise("--endpoint URL, another node; or --block N, if that block is meant"));
+    }
+    // The form of the existing tracker, so that its files and ours stand in order: by the time of the block, also where it is an old one.
+    let timestamp = made.unwrap_or(now).strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string();
     let taken = survey::snapshot(&at, &network, &timestamp).await.map_err(failed)?;
     if taken.snapshot.subnets.is_empty() {
         let why = taken.failed.values().next().map_or("the node knows none", String::as_str);
         return Err(Failure::new(Kind::RemoteFailed, format!("no subnet could be read: {why}")).advise("--endpoint URL, another node"));
     }
     let path = taken.snapshot.write(&args.dir).map_err(|error| match error {
+        SnapshotError::Io(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Failure::general(format!("{} has a snapshot of block {} already", args.dir.display(), at.block().number))
+        }
         SnapshotError::Io(error) => cannot(&error),
         other => cannot(&other),
     })?;
