@@ -121,8 +121,8 @@ fn owner_uids(whole: &SelectiveMetagraph, limit: Option<u16>) -> Vec<u16> {
         let Some(wanted) = wanted else { return Vec::new() };
         by_uid(list.as_deref().unwrap_or_default()).into_iter().filter(|(_, account)| *account == wanted).map(|(uid, _)| uid).collect()
     };
+    let Some(limit) = limit.map(usize::from) else { return named(&whole.hotkeys, whole.owner_hotkey).into_iter().take(1).collect() };
     let registered = whole.block_at_registration.as_deref().unwrap_or_default();
-    let limit = usize::from(limit.unwrap_or(1));
     let mut protected = named(&whole.coldkeys, whole.owner_coldkey);
     protected.sort_by_key(|uid| (registered.get(usize::from(*uid)).copied().unwrap_or(0), *uid));
     protected.truncate(limit);
@@ -158,6 +158,7 @@ mod tests {
         let mut whole = whole(&[50, 40, 10, 10, 30]);
         assert_eq!(owner_uids(&whole, Some(2)), [2, 3]);
         assert_eq!(owner_uids(&whole, Some(9)), [2, 3, 4, 0]);
+        assert_eq!(owner_uids(&whole, None), Vec::<u16>::new(), "a runtime without a limit, and no hotkey of the owner's");
         whole.owner_hotkey = Some(AccountId([1; 32]));
         assert_eq!(owner_uids(&whole, Some(2)), [1, 2], "the named one first");
         assert_eq!(owner_uids(&whole, Some(1)), [1]);
