@@ -324,6 +324,9 @@ async fn an_endpoint_alone_answers_what_files_do() {
     fails(at, None, words, 2, "of the network \"custom\", not \"finney\"");
     fails(at, None, &["subnets", "cost", "--endpoint", "ws://127.0.0.1:1"], 8, "127.0.0.1:1");
     fails(at, None, &["subnets", "cost", "--dir", "none"], 3, "--endpoint URL");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_bears_the_time_of_its_block_and_none_is_taken_of_a_node_that_is_behind() {
     let (sim, folder) = (node().await, tempfile::tempdir().unwrap());
     let (at, url) = (folder.path(), sim.url());

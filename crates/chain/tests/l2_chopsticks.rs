@@ -7,7 +7,6 @@ mod chopsticks;
 
 use std::time::Duration;
 
-use chain::read::{AccountId, Chain};
 use chain::read::{AccountId, Chain, ReadError, SubnetInfo};
 use chain::submit::{Account, Axon, Call, DryRun, Registered, SubmitError, Warning, Weights, quote, registered, warnings};
 use chain::wallet::key_from_uri;

@@ -1,15 +1,14 @@
 //! `subnets snapshot`: a look at all subnets, into a file.
 
-use super::document;
+use super::{document, now::moment};
 use crate::{
     args::Output,
-    commands::chain::{Endpoints, failed, made, network},
+    commands::chain::{Endpoints, failed, network},
     failure::{Failure, Kind},
     output,
 };
 use chain::{survey, tracker::snapshot::SnapshotError};
 use clap::Args as ClapArgs;
-use jiff::Timestamp;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -35,9 +34,6 @@ pub(super) struct Take {
     nodes: Endpoints,
 }
 
-/// Age in seconds of the newest final block from which on the node is catching up.
-const BEHIND: i64 = 600;
-
 pub(super) async fn run(args: Take) -> Result<(), Failure> {
     let cannot = |error: &dyn std::fmt::Display| Failure::general(format!("{} cannot be written: {error}", args.dir.display()));
     // Before minutes of reading.
@@ -48,14 +44,7 @@ pub(super) async fn run(args: Take) -> Result<(), Failure> {
         Some(network) => network.clone(),
         None => network(&chain, given).await?,
     };
-    let (now, made) = (Timestamp::now(), made(&at).await);
-    let age = made.map_or(0, |made| now.as_second() - made.as_second());
-    if age > BEHIND && args.nodes.block().is_none() {
-        let what = format!("the newest final block was made {} ago: a snapshot of it would tell of then, not of now", output::span(age));
-        return Err(Failure::new(Kind::RemoteFailed, what).advise("--endpoint URL, another node; or --block N, if that block is meant"));
-    }
-    // The form of the existing tracker, so that its files and ours stand in order: by the time of the block, also where it is an old one.
-    let timestamp = made.unwrap_or(now).strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string();
+    let timestamp = moment(&at, args.nodes.block().is_some()).await?;
     let taken = survey::snapshot(&at, &network, &timestamp).await.map_err(failed)?;
     if taken.snapshot.subnets.is_empty() {
         let why = taken.failed.values().next().map_or("the node knows none", String::as_str);
