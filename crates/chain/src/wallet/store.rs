@@ -72,6 +72,14 @@ pub enum StoreError {
         /// Where it leads.
         target: PathBuf,
     },
+    /// To replace a file of several names would leave the key behind under the others.
+    #[error("{path} is not replaced: {others} other name(s) of the same file (hard links) would keep the key that is in it")]
+    Linked {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has besides.
+        others: u64,
+    },
     /// It cannot be written.
     #[error("cannot write {path}: {cause}")]
     Unwritable {
@@ -130,7 +138,7 @@ fn folder(path: &Path) -> &Path {
 /// Whether [`write()`] would find its place free, or one it may replace: for whoever asks a person first, or writes two files.
 ///
 /// # Errors
-/// [`StoreError::Exists`], [`StoreError::Link`], or [`StoreError::TooLarge`] for what is no file.
+/// [`StoreError::Exists`], [`StoreError::Link`], [`StoreError::Linked`], or [`StoreError::TooLarge`] for what is no file.
 pub fn check_place(path: &Path, overwrite: bool) -> Result<(), StoreError> {
     let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
     if !overwrite {
@@ -143,11 +151,15 @@ pub fn check_place(path: &Path, overwrite: bool) -> Result<(), StoreError> {
     if !metadata.is_file() {
         return Err(StoreError::TooLarge(path.to_owned()));
     }
-    Ok(())
+    match metadata.nlink() {
+        0 | 1 => Ok(()),
+        names => Err(StoreError::Linked { path: path.to_owned(), others: names - 1 }),
+    }
 }
 
 /// Writes a key file with mode 0600 into folders that are made with mode 0700. It appears whole under its name, or not at all; without
-/// `overwrite` it never takes the place of another, not even of one that appears meanwhile. A link is never replaced.
+/// `overwrite` it never takes the place of another, not even of one that appears meanwhile. A link is never replaced, be
+/// it symbolic or hard.
 ///
 /// # Errors
 /// See [`StoreError`].
@@ -227,6 +239,19 @@ mod tests {
         }
         assert!(read(&path).is_ok(), "to read through it is fine");
         assert!(matches!(write(root.path(), b"x", true), Err(StoreError::TooLarge(_))));
+    }
+
+    #[test]
+    fn a_file_with_another_name_is_not_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, other) = (root.path().join("coldkey"), root.path().join("backup"));
+        write(&path, &alice().to_json(), false).unwrap();
+        std::fs::hard_link(&path, &other).unwrap();
+        let error = write(&path, b"x", true).unwrap_err();
+        assert!(matches!(error, StoreError::Linked { others: 1, .. }), "{error}");
+        assert_eq!(read(&path).unwrap().key.address(), Some(alice().address()));
+        std::fs::remove_file(&other).unwrap();
+        write(&path, b"x", true).unwrap();
     }
 
     #[test]
