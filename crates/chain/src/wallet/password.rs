@@ -45,6 +45,11 @@ impl Password {
         Self::new(line.strip_suffix('\r').unwrap_or(line))
     }
 
+    /// Whether there is nothing of it, which no wallet takes.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether it may protect a new file. An old file opens with whatever it was sealed with.
     ///
     /// # Errors

@@ -11,8 +11,17 @@ use super::store::UNFINISHED;
 pub const PATH_VARIABLE: &str = "BT_WALLET_PATH";
 /// Variable with the name of the wallet.
 pub const NAME_VARIABLE: &str = "BT_WALLET_NAME";
+/// All variables with the name of the wallet, of which the first that says something counts: that of `bittensor-wallet`, that of `btcli`
+/// since 11, and that of GRAIL and other miners, which name the coldkey so.
+pub const NAME_VARIABLES: [&str; 3] = [NAME_VARIABLE, "BT_WALLET", "BT_WALLET_COLD"];
 /// Variable with the name of the hotkey.
 pub const HOTKEY_VARIABLE: &str = "BT_WALLET_HOTKEY";
+/// All variables with the name of the hotkey, as [`NAME_VARIABLES`].
+pub const HOTKEY_VARIABLES: [&str; 2] = [HOTKEY_VARIABLE, "BT_WALLET_HOT"];
+/// Variable with the password of coldkeys (`bittensor` since 11).
+pub const PASSWORD_VARIABLE: &str = "BT_WALLET_PASSWORD";
+/// Variable with the file that holds the password of coldkeys (`bittensor` since 11).
+pub const PASSWORD_FILE_VARIABLE: &str = "BT_WALLET_PASSWORD_FILE";
 /// Where wallets lie unless somebody says otherwise.
 pub const DEFAULT_ROOT: &str = "~/.bittensor/wallets";
 /// The name of a wallet or hotkey of which nobody says otherwise.
@@ -175,6 +184,12 @@ impl Wallet {
     }
 }
 
+/// Whether a file is a wallet's coldkey, going by its path: a hotkey may be called so, too.
+pub fn is_coldkey(path: &Path) -> bool {
+    let folder = path.parent().and_then(Path::file_name);
+    path.file_name().is_some_and(|name| name == "coldkey") && folder.is_none_or(|name| name != "hotkeys")
+}
+
 /// The names in a folder, sorted, without hidden ones and those that are no text.
 fn names(folder: &Path) -> io::Result<Vec<String>> {
     let entries = match folder.read_dir() {
@@ -216,6 +231,13 @@ mod tests {
         assert_eq!(wallet.coldkey_public(), Path::new("/w/mine/coldkeypub.txt"));
         assert_eq!(wallet.hotkey(&name("hot")), Path::new("/w/mine/hotkeys/hot"));
         assert_eq!(wallet.hotkey_public(&name("hot")), Path::new("/w/mine/hotkeys/hotpub.txt"));
+    }
+
+    #[test]
+    fn a_coldkey_is_known_by_its_path() {
+        for (path, coldkey) in [("/w/mine/coldkey", true), ("coldkey", true), ("/w/mine/hotkeys/coldkey", false), ("/w/coldkey/x", false)] {
+            assert_eq!(is_coldkey(Path::new(path)), coldkey, "{path}");
+        }
     }
 
     #[test]
