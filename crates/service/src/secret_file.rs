@@ -61,7 +61,8 @@ pub fn secret_file(path: impl AsRef<Path>) -> Result<Zeroizing<String>, SecretFi
     if !metadata.is_file() || metadata.len() > LONGEST_BYTES {
         return Err(not_text());
     }
-    let mut text = Zeroizing::new(String::new());
+    // Room for all of it, so that it is never moved and left behind.
+    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 64));
     match file.take(LONGEST_BYTES).read_to_string(&mut text) {
         Ok(_) => Ok(text),
         Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => Err(not_text()),
