@@ -54,6 +54,9 @@ pub(crate) struct Connection {
     /// The hotkey file (JSON, as wallets write it)
     #[arg(long, env = "HOTKEY", value_name = "FILE", default_value = "", hide_default_value = true)]
     pub(crate) hotkey: String,
+    /// File with the password of an encrypted hotkey (- for standard input)
+    #[arg(long, env = "HOTKEY_PASSWORD_FILE", value_name = "FILE", default_value = "", hide_default_value = true)]
+    pub(crate) hotkey_password_file: String,
     /// Base URL of the miner API
     #[arg(long, env = "MINER_API", value_name = "URL", default_value = "http://127.0.0.1:32000")]
     pub(crate) miner_api: String,

@@ -31,7 +31,7 @@ impl Client {
         let base = base.ok_or_else(|| {
             Failure::new(Kind::Usage, format!("'{text}' is no URL of a miner API")).advise("--miner-api http://127.0.0.1:32000")
         })?;
-        let signer = hotkey::load(&connection.hotkey)?;
+        let signer = hotkey::load(&connection.hotkey, Some(connection.hotkey_password_file.as_str()).filter(|file| !file.is_empty()))?;
         // No redirects: a signature is for this server.
         let builder = reqwest::Client::builder().connect_timeout(CONNECT).redirect(reqwest::redirect::Policy::none()).no_proxy();
         let builder = match (connection.ca_file.as_str(), base.scheme()) {

@@ -10,12 +10,14 @@ mod commands;
 mod failure;
 mod hotkey;
 mod output;
+mod prompt;
+mod secret;
 mod sse;
 
 use args::{Args, Command};
 use clap::{CommandFactory as _, Parser as _};
 use failure::Failure;
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, pin::Pin, process::ExitCode};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -25,10 +27,21 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let compat = args.compat_exit || std::env::var("CHUTES_COMPAT").is_ok_and(|version| version.starts_with("0."));
-    // Waits for people and passwords, and talks to nobody.
-    let command = match command {
+    // Nothing of it runs before it is waited for.
+    let work: Pin<Box<dyn Future<Output = Result<(), Failure>>>> = match command {
+        // Waits for people and passwords, and talks to nobody.
         Command::Wallet(args) => return finish(commands::wallet::run(args), compat),
-        command => command,
+        Command::AddNode(args) => Box::pin(commands::add_node::run(args)),
+        Command::DeleteNode(args) => Box::pin(commands::delete_node::run(args)),
+        Command::Lock(args) => Box::pin(commands::lock::run(args, true)),
+        Command::Unlock(args) => Box::pin(commands::lock::run(args, false)),
+        Command::Status(args) => Box::pin(commands::status::run(args)),
+        Command::LocalInventory(args) => Box::pin(commands::inventory::run(args)),
+        Command::PurgeDeployments(args) => Box::pin(commands::purge::all(args)),
+        Command::PurgeDeployment(args) => Box::pin(commands::purge::one(args)),
+        Command::PurgeServer(args) => Box::pin(commands::purge::server(args)),
+        Command::Chain(args) => Box::pin(commands::chain::run(args)),
+        Command::Subnets(args) => Box::pin(commands::subnets::run(args)),
     };
     service::tls::install_provider();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -39,28 +52,11 @@ fn main() -> ExitCode {
         tokio::select! {
             // Commands that end well when they are interrupted say so first.
             biased;
-            outcome = run(command) => outcome,
+            outcome = work => outcome,
             _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
         }
     });
     finish(outcome, compat)
-}
-
-async fn run(command: Command) -> Result<(), Failure> {
-    match command {
-        Command::AddNode(args) => commands::add_node::run(args).await,
-        Command::DeleteNode(args) => commands::delete_node::run(args).await,
-        Command::Lock(args) => commands::lock::run(args, true).await,
-        Command::Unlock(args) => commands::lock::run(args, false).await,
-        Command::Status(args) => commands::status::run(args).await,
-        Command::LocalInventory(args) => commands::inventory::run(args).await,
-        Command::PurgeDeployments(args) => commands::purge::all(args).await,
-        Command::PurgeDeployment(args) => commands::purge::one(args).await,
-        Command::PurgeServer(args) => commands::purge::server(args).await,
-        Command::Wallet(args) => commands::wallet::run(args),
-        Command::Chain(args) => commands::chain::run(args).await,
-        Command::Subnets(args) => commands::subnets::run(args).await,
-    }
 }
 
 fn finish(outcome: Result<(), Failure>, compat: bool) -> ExitCode {

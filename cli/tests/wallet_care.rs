@@ -160,6 +160,21 @@ fn a_link_is_not_converted_and_its_plain_key_left_behind() {
 }
 
 #[test]
+fn a_file_with_another_name_is_not_converted_and_its_plain_key_left_behind() {
+    let lab = Lab::new();
+    let (secret, password) = (lab.file("secret", WORDS), lab.file("password", PASSWORD));
+    lab.done(&format!("regen hotkey --secret-file {secret}"), "");
+    let (hotkey, other) = (lab.path("wallets/default/hotkeys/default"), lab.path("other"));
+    std::fs::hard_link(&hotkey, &other).unwrap();
+    let convert = format!("convert --to ansible --overwrite --new-password-file {password}");
+    let (code, told) = lab.fails(&convert, "");
+    assert!(code == 1 && told.contains("hard links") && told.contains("-samefile"), "{told}");
+    assert_eq!(std::fs::read(&hotkey).unwrap(), std::fs::read(&other).unwrap());
+    std::fs::remove_file(&other).unwrap();
+    lab.done(&convert, "");
+}
+
+#[test]
 fn the_variable_of_the_python_wallets_opens_and_never_seals() {
     let lab = Lab::new();
     let secret = lab.file("secret", WORDS);
@@ -243,6 +258,21 @@ fn an_interrupt_at_a_question_gives_the_terminal_back() {
     // The twin: it does ask, and takes the answer.
     let (shown, same) = lab.on_a_terminal("sign m --coldkey", &[("Password of", &format!("{PASSWORD}\r"))]);
     assert!(same && shown.contains("code 0") && !shown.contains(PASSWORD), "{shown}");
+}
+
+#[test]
+fn a_signal_from_outside_at_a_question_gives_the_terminal_back() {
+    let lab = Lab::new();
+    let secret = lab.file("secret", WORDS);
+    lab.done(&format!("regen coldkey --form ansible --secret-file {secret} --password-file -"), PASSWORD);
+    for signal in ["INT", "TERM", "HUP", "QUIT"] {
+        let (shown, same) = lab.on_a_terminal("sign m --coldkey", &[("Password of", &format!("signal:{signal}"))]);
+        assert!(same && shown.contains("interrupted") && shown.contains("code 130"), "{signal}: {same} {shown}");
+    }
+    // Stopped and gone on, it asks again.
+    let answers = [("Password of", "half\u{1a}"), ("Password of", &format!("{PASSWORD}\r"))];
+    let (shown, same) = lab.on_a_terminal("sign m --coldkey", &answers);
+    assert!(same && shown.contains("code 0") && !shown.contains(PASSWORD), "{same} {shown}");
 }
 
 #[test]

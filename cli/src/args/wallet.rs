@@ -2,12 +2,12 @@
 
 use super::Output;
 use chain::wallet::Form as KeyForm;
-use chain::wallet::place::{DEFAULT_NAME, DEFAULT_ROOT, HOTKEY_VARIABLE, NAME_VARIABLE, PATH_VARIABLE};
+use chain::wallet::place::{DEFAULT_ROOT, HOTKEY_VARIABLE, NAME_VARIABLE, PATH_VARIABLE};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 const PASSWORDS: &str = "A password is read from a file that only you may read (- for standard input),\n\
-    else from the variable BT_PW_… of the Python wallets, else asked for. The variable\n\
-    is not asked for the password of a new file.";
+    else from a variable of the Python wallets (BT_PW_…; for coldkeys BT_WALLET_PASSWORD\n\
+    or BT_WALLET_PASSWORD_FILE), else asked for. No variable gives a new password.";
 
 const FORMS: &str = "Forms: plain, in the clear; nacl, which wallets write today; ansible, a vault for\n\
     older tools, weaker; fernet, which today's Python wallets cannot open.\n";
@@ -57,11 +57,11 @@ pub(crate) struct Place {
     /// Folder of all wallets
     #[arg(long, alias = "wallet.path", env = PATH_VARIABLE, value_name = "DIR", default_value = DEFAULT_ROOT)]
     pub(crate) wallet_path: String,
-    /// The wallet
-    #[arg(long, alias = "wallet.name", env = NAME_VARIABLE, value_name = "NAME", default_value = DEFAULT_NAME)]
+    /// The wallet, else default
+    #[arg(long, alias = "wallet.name", env = NAME_VARIABLE, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub(crate) wallet_name: String,
-    /// The hotkey
-    #[arg(long, alias = "wallet.hotkey", env = HOTKEY_VARIABLE, value_name = "NAME", default_value = DEFAULT_NAME)]
+    /// The hotkey, else default
+    #[arg(long, alias = "wallet.hotkey", env = HOTKEY_VARIABLE, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub(crate) wallet_hotkey: String,
 }
 

@@ -15,6 +15,20 @@ pub(crate) const SEED: &str = "da3cf5b1e9144931a0f0db65664aab662673b099415a7f812
 pub(crate) const ADDRESS: &str = "5HDvhV6WDCjCKyrXqGQSDYqQAzkzabNhctmiDYEqgBC66BsX";
 pub(crate) const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
 pub(crate) const PASSWORD: &str = "testpass123!";
+/// What a workplace may have set.
+const VARIABLES: [&str; 11] = [
+    "BT_WALLET_NAME",
+    "BT_WALLET",
+    "BT_WALLET_COLD",
+    "BT_WALLET_HOTKEY",
+    "BT_WALLET_HOT",
+    "BT_WALLET_PASSWORD",
+    "BT_WALLET_PASSWORD_FILE",
+    "HOTKEY",
+    "HOTKEY_PASSWORD_FILE",
+    "MINER_API",
+    "CHUTES_COMPAT",
+];
 
 /// A folder of wallets, and files with secrets beside it.
 pub(crate) struct Lab {
@@ -43,18 +57,18 @@ impl Lab {
     }
 
     pub(crate) fn run_with(&self, args: &str, stdin: &str, variables: &[(String, String)]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chutes-miner"));
-        command.arg("wallet").args(args.split_whitespace()).env("BT_WALLET_PATH", self.path("wallets")).env("BT_WALLET_NAME", "");
-        command.env_remove("BT_WALLET_HOTKEY").env_remove("CHUTES_COMPAT").envs(variables.iter().cloned());
+        self.run_any(&format!("wallet {args}"), stdin, variables)
+    }
+
+    /// Runs another command than `wallet`.
+    pub(crate) fn run_any(&self, args: &str, stdin: &str, variables: &[(String, String)]) -> Output {
         // In a session of its own there is no terminal to ask on, whoever runs the tests.
-        let mut child = std::process::Command::new("setsid");
-        child.current_dir(self.folder.path()).arg("--wait").arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => child.env(name, value),
-                None => child.env_remove(name),
-            };
+        let mut child = Command::new("setsid");
+        child.current_dir(self.folder.path()).args(["--wait", env!("CARGO_BIN_EXE_chutes-miner")]).args(args.split_whitespace());
+        for name in VARIABLES {
+            child.env_remove(name);
         }
+        child.env("BT_WALLET_PATH", self.path("wallets")).env("BT_WALLET_NAME", "").envs(variables.iter().cloned());
         let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         let output = child.wait_with_output().unwrap();
@@ -65,13 +79,26 @@ impl Lab {
         output
     }
 
-    /// Runs it on a terminal, where `typed` answers each question as it comes: the question, then what is typed. What the terminal showed,
-    /// `code N` with the exit code in it; and whether the terminal is as it was before.
+    /// Runs `wallet` on a terminal, where `typed` answers each question as it comes: the question, then what is typed, or `signal:NAME`, which
+    /// is sent to the program. What the terminal showed, `code N` with the exit code in it; and whether the terminal is as it was before,
+    /// also while the program stood still.
     pub(crate) fn on_a_terminal(&self, args: &str, typed: &[(&str, &str)]) -> (String, bool) {
-        let line = format!("stty -g >before; \"{}\" wallet {args}; echo code $?; stty -g >after", env!("CARGO_BIN_EXE_chutes-miner"));
+        self.any_on_a_terminal(&format!("wallet {args}"), typed)
+    }
+
+    /// Runs another command than `wallet` on a terminal.
+    pub(crate) fn any_on_a_terminal(&self, args: &str, typed: &[(&str, &str)]) -> (String, bool) {
+        // With jobs as people have them: what Ctrl-C ends is not the shell, and what Ctrl-Z stopped (148) goes on.
+        let run = format!("sh -c 'echo $$ >pid; exec \"{}\" {args}'", env!("CARGO_BIN_EXE_chutes-miner"));
+        let line = format!(
+            "set -m; stty -g >before; {run}; code=$?; stty -g >between; [ $code = 148 ] && {{ fg; code=$?; }}; echo code $code; stty -g >after"
+        );
         let mut command = Command::new("script");
         command.args(["-qec", &line, "/dev/null"]).current_dir(self.folder.path()).env("SHELL", "/bin/sh");
-        command.env("BT_WALLET_PATH", self.path("wallets")).env_remove("BT_WALLET_NAME").env_remove("BT_WALLET_HOTKEY");
+        for name in VARIABLES {
+            command.env_remove(name);
+        }
+        command.env("BT_WALLET_PATH", self.path("wallets"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (mut keys, mut screen, mut shown) = (child.stdin.take().unwrap(), child.stdout.take().unwrap(), Vec::new());
         let mut seen = 0;
@@ -85,13 +112,21 @@ impl Lab {
                 seen += at + question.len();
                 // The question comes a moment before the terminal stops to echo.
                 std::thread::sleep(std::time::Duration::from_millis(300));
-                keys.write_all(answer.as_bytes()).unwrap();
+                match answer.strip_prefix("signal:") {
+                    Some(signal) => {
+                        let pid = std::fs::read_to_string(self.path("pid")).unwrap();
+                        let sent = Command::new("kill").args(["-s", signal, pid.trim()]).status();
+                        assert!(sent.unwrap().success());
+                    }
+                    None => keys.write_all(answer.as_bytes()).unwrap(),
+                }
                 typed.next();
             }
         }
         child.wait().unwrap();
         let state = |name: &str| std::fs::read_to_string(self.path(name)).unwrap();
-        (String::from_utf8_lossy(&shown).into_owned(), state("before") == state("after"))
+        let same = state("before") == state("after") && state("before") == state("between");
+        (String::from_utf8_lossy(&shown).into_owned(), same)
     }
 
     /// Runs what shall succeed; what it printed.

@@ -1,7 +1,7 @@
 //! `wallet convert`: the same key in another form.
 
-use super::{expanded, failed, files, make, secret, unlocked, warn_of_folder};
-use crate::{args::wallet::Convert, failure::Failure, output};
+use super::{expanded, failed, files, make, unlocked, warn_of_folder};
+use crate::{args::wallet::Convert, failure::Failure, output, secret};
 use chain::wallet::{Form, public_json, seal, store};
 use zeroize::Zeroizing;
 

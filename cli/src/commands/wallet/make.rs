@@ -1,13 +1,13 @@
 //! `wallet new-hotkey`, `new-coldkey` and `regen`: key files that were not there before.
 
-use super::{expanded, failed, name, secret, wallet, warn_of_folder};
+use super::{expanded, failed, hotkey_name, phrase, wallet, warn_of_folder};
 use crate::{
     args::{
         Output,
         wallet::{Kind as Which, New, Place, Regen, Writing},
     },
     failure::{Failure, Kind},
-    output,
+    output, secret,
 };
 use chain::wallet::store::{self, StoreError};
 use chain::wallet::{Form, Phrase, PhraseError, WalletKey, key_from_uri, open_polkadot_export, public_json, seal};
@@ -30,9 +30,9 @@ pub(super) fn new(args: &New, which: Which) -> Result<(), Failure> {
         store::check_place(path, args.writing.overwrite).map_err(failed)?;
     }
     if let Some(file) = &args.phrase_file {
-        secret::check_phrase_file(file, &target.file, &target.public)?;
+        phrase::check_file(file, &target.file, &target.public)?;
     }
-    let phrase = Phrase::generate(args.words).map_err(|error| match error {
+    let fresh = Phrase::generate(args.words).map_err(|error| match error {
         PhraseError::NoRandomness => Failure::general(error.to_string()),
         _ => Failure::new(Kind::Usage, error.to_string()),
     })?;
@@ -43,13 +43,13 @@ pub(super) fn new(args: &New, which: Which) -> Result<(), Failure> {
             .advise("--phrase-file FILE, or a terminal"));
     }
     warn_of_folder(&target.file);
-    let words = phrase.words();
-    let key = WalletKey::from_phrase(phrase);
+    let words = fresh.words();
+    let key = WalletKey::from_phrase(fresh);
     let sealed = sealed(&key, &target, &args.writing)?;
     // First the words: no key is ever there without them.
     match &args.phrase_file {
-        Some(file) => secret::write_phrase(file, &words)?,
-        None if shown => secret::show_phrase(&words),
+        Some(file) => phrase::write(file, &words)?,
+        None if shown => phrase::show(&words),
         None => {}
     }
     store::write(&target.file, &sealed, args.writing.overwrite).map_err(|error| match &args.phrase_file {
@@ -109,7 +109,7 @@ fn target(place: &Place, which: Which, writing: &Writing) -> Result<Target, Fail
     let (file, public, usual) = match which {
         Which::Coldkey => (wallet.coldkey(), wallet.coldkey_public(), Form::Nacl),
         Which::Hotkey => {
-            let hotkey = name(&place.wallet_hotkey)?;
+            let hotkey = hotkey_name(place)?;
             (wallet.hotkey(&hotkey), wallet.hotkey_public(&hotkey), Form::Plain)
         }
     };

@@ -4,17 +4,17 @@
 
 mod convert;
 mod make;
-mod secret;
+mod phrase;
 mod show;
 mod sign;
 
 use crate::{
     args::wallet::{Place, Wallet, WalletCommand, Which},
     failure::{Failure, Kind},
-    hotkey::expand,
-    output,
+    hotkey::expanded,
+    output, secret,
 };
-use chain::wallet::place::{DEFAULT_NAME, DEFAULT_ROOT, Name, Wallets};
+use chain::wallet::place::{DEFAULT_NAME, DEFAULT_ROOT, HOTKEY_VARIABLES, NAME_VARIABLES, Name, Wallets};
 use chain::wallet::store::{self, Exposure, StoreError, Stored};
 use chain::wallet::{KeyFile, KeyFileError, OpenError, WalletKey, place};
 use protocol::key::HotkeyFileError;
@@ -38,26 +38,28 @@ fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
     if text.is_empty() { default } else { text }
 }
 
-/// A path as it was given, but for the home folder: the Python wallets make the name of a password's variable from this, too.
-fn expanded(path: &str) -> Result<PathBuf, Failure> {
-    let whole = expand(path);
-    // Keys that land in a folder called `~` are found by nobody.
-    if (path == "~" || path.starts_with("~/")) && whole.is_relative() {
-        return Err(Failure::new(Kind::Usage, format!("HOME is not set, so nobody knows where {path} is")).advise("--wallet-path DIR"));
-    }
-    Ok(whole)
+/// A name as it was given, else that of the first variable that has one.
+fn name(given: &str, variables: &[&str]) -> Result<Name, Failure> {
+    let set = || variables.iter().find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
+    let name = if given.is_empty() { set() } else { Some(given.to_owned()) };
+    let name = name.as_deref().unwrap_or(DEFAULT_NAME).parse();
+    name.map_err(|error: place::NameError| Failure::new(Kind::Usage, error.to_string()))
+}
+
+fn wallet_name(place: &Place) -> Result<Name, Failure> {
+    name(&place.wallet_name, &NAME_VARIABLES)
+}
+
+fn hotkey_name(place: &Place) -> Result<Name, Failure> {
+    name(&place.wallet_hotkey, &HOTKEY_VARIABLES)
 }
 
 fn wallets(path: &str) -> Result<Wallets, Failure> {
     Ok(Wallets::at(expanded(or(path, DEFAULT_ROOT))?))
 }
 
-fn name(text: &str) -> Result<Name, Failure> {
-    or(text, DEFAULT_NAME).parse().map_err(|error: place::NameError| Failure::new(Kind::Usage, error.to_string()))
-}
-
 fn wallet(place: &Place) -> Result<place::Wallet, Failure> {
-    Ok(wallets(&place.wallet_path)?.wallet(&name(&place.wallet_name)?))
+    Ok(wallets(&place.wallet_path)?.wallet(&wallet_name(place)?))
 }
 
 /// The file of the key that is meant, and that of its public half.
@@ -71,7 +73,7 @@ fn files(which: &Which) -> Result<(PathBuf, PathBuf), Failure> {
     if which.coldkey {
         return Ok((wallet.coldkey(), wallet.coldkey_public()));
     }
-    let hotkey = name(&which.place.wallet_hotkey)?;
+    let hotkey = hotkey_name(&which.place)?;
     Ok((wallet.hotkey(&hotkey), wallet.hotkey_public(&hotkey)))
 }
 
@@ -120,7 +122,7 @@ fn warn_of_folder(path: &Path) {
 /// The key of a file, opened with its password if it has one.
 fn unlocked(path: &Path, password_file: Option<&str>) -> Result<WalletKey, Failure> {
     let key = match read(path)?.key {
-        KeyFile::Sealed(sealed) => sealed.open(&secret::password(path, password_file)?).map_err(|error| not_opened(path, &error))?,
+        KeyFile::Sealed(sealed) => secret::open(path, &sealed, password_file, "--password-file")?,
         key => key,
     };
     match key {
@@ -129,18 +131,7 @@ fn unlocked(path: &Path, password_file: Option<&str>) -> Result<WalletKey, Failu
             Err(Failure::general(format!("{} holds only the address {address}, no key to sign with", path.display()))
                 .advise("write the key from its words with: chutes-miner wallet regen"))
         }
-        KeyFile::Sealed(_) => Err(not_opened(path, &OpenError::Inside(KeyFileError::Unknown))),
-    }
-}
-
-fn not_opened(path: &Path, error: &OpenError) -> Failure {
-    let what = format!("{}: {error}", path.display());
-    match error {
-        OpenError::WrongPassword => Failure::new(Kind::Unauthorised, what).advise("the password once more; mind capitals and the keyboard"),
-        OpenError::Memory => Failure::general(what).advise("a machine, or a container limit, with 600 MiB of memory to spare"),
-        OpenError::Damaged(_) | OpenError::Inside(_) => {
-            Failure::general(what).advise("a backup of the file, or its words with: chutes-miner wallet regen")
-        }
+        KeyFile::Sealed(_) => Err(secret::not_opened(path, &OpenError::Inside(KeyFileError::Unknown))),
     }
 }
 
@@ -153,6 +144,9 @@ fn failed(error: StoreError) -> Failure {
             cause: KeyFileError::Fields(HotkeyFileError::OtherAddress { .. }) | KeyFileError::OtherPhrase { .. }, ..
         } => Failure::general(what).advise("do not use it; take the file from a backup, or write it from its words"),
         StoreError::Link { .. } => Failure::general(what).advise("the file it leads to, or remove the link first"),
+        StoreError::Linked { .. } => {
+            Failure::general(what).advise("find them with find FOLDER -samefile FILE, and remove those that are not needed")
+        }
         _ => Failure::general(what),
     }
 }

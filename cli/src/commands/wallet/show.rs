@@ -1,6 +1,6 @@
 //! `wallet list` and `wallet show`: what there is, without a secret of it.
 
-use super::{exposed, failed, files, name, not_opened, secret, wallet, wallets};
+use super::{exposed, failed, files, hotkey_name, wallet, wallet_name, wallets};
 use crate::{
     args::{
         Output,
@@ -8,10 +8,11 @@ use crate::{
     },
     failure::{Failure, Kind},
     output::{self, Table},
+    secret::{self, Given},
 };
 use chain::wallet::place::{DEFAULT_NAME, Wallet};
 use chain::wallet::store::{self, StoreError};
-use chain::wallet::{Form, KeyFile, KeyFileError, Password};
+use chain::wallet::{Form, KeyFile, KeyFileError};
 use protocol::ids::Ss58;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -47,7 +48,7 @@ impl Row {
 enum Unlock {
     No,
     Asking,
-    With(Password),
+    With(Given),
 }
 
 pub(super) fn list(args: &List) -> Result<(), Failure> {
@@ -71,7 +72,7 @@ pub(super) fn run(args: &Show) -> Result<(), Failure> {
     // Once, since standard input can be read but once.
     let unlock = match &args.password_file {
         _ if !args.unlock => Unlock::No,
-        Some(file) => Unlock::With(secret::from_file(file)?),
+        Some(file) => Unlock::With(Given::from_file(file)?),
         None => Unlock::Asking,
     };
     let single = args.which.file.is_some() || args.which.coldkey;
@@ -80,8 +81,9 @@ pub(super) fn run(args: &Show) -> Result<(), Failure> {
         if !there(&file) && !there(&public) {
             return Err(failed(StoreError::Missing(file)));
         }
-        let (whose, key) = if args.which.coldkey { (args.which.place.wallet_name.as_str(), "coldkey") } else { ("-", "-") };
-        vec![row(whose, key, &file, &public, &unlock)?]
+        let (whose, key) =
+            if args.which.coldkey { (wallet_name(&args.which.place)?.to_string(), "coldkey") } else { ("-".to_owned(), "-") };
+        vec![row(&whose, key, &file, &public, &unlock)?]
     } else {
         keys(&wallet(&args.which.place)?, &unlock)?
     };
@@ -90,9 +92,9 @@ pub(super) fn run(args: &Show) -> Result<(), Failure> {
         return Err(Failure::new(Kind::NotFound, what).advise("chutes-miner wallet list shows which there are"));
     }
     print(&rows, args.output);
-    let hotkey = name(&args.which.place.wallet_hotkey)?;
+    let hotkey = hotkey_name(&args.which.place)?;
     if !single && hotkey.as_str() != DEFAULT_NAME && rows.iter().all(|row| row.key != hotkey.as_str()) {
-        let what = format!("the wallet {} has no hotkey {hotkey}", args.which.place.wallet_name);
+        let what = format!("the wallet {} has no hotkey {hotkey}", wallet_name(&args.which.place)?);
         return Err(Failure::new(Kind::NotFound, what));
     }
     rows.into_iter().find_map(|row| row.failure).map_or(Ok(()), Err)
@@ -168,25 +170,17 @@ fn row(wallet: &str, key: &str, file: &Path, public: &Path, unlock: &Unlock) -> 
     let content = match stored.key {
         KeyFile::Sealed(sealed) => {
             row.form = sealed.form().to_string();
-            let password = match unlock {
-                Unlock::No => None,
-                Unlock::With(password) => Some(password.clone()),
-                Unlock::Asking => match secret::password(file, None) {
-                    Ok(password) => Some(password),
-                    Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
-                    Err(failure) => {
-                        row.notes.push(failure.what());
-                        row.failure = Some(failure);
-                        None
-                    }
-                },
+            let given = match unlock {
+                Unlock::No => return Ok(row),
+                Unlock::With(given) => Ok(given.clone()),
+                Unlock::Asking => secret::password(file, None, "--password-file"),
             };
-            match password.map(|password| sealed.open(&password)) {
-                None => KeyFile::Sealed(sealed),
-                Some(Ok(content)) => content,
-                Some(Err(error)) => {
-                    row.notes.push(error.to_string());
-                    row.failure = Some(not_opened(file, &error));
+            match given.and_then(|given| given.open(file, &sealed)) {
+                Ok(content) => content,
+                Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
+                Err(failure) => {
+                    row.notes.push(failure.what());
+                    row.failure = Some(failure);
                     KeyFile::Sealed(sealed)
                 }
             }

@@ -1,13 +1,13 @@
 //! `wallet sign` and `wallet verify`: sr25519 with the context `substrate`, as the network signs.
 
-use super::{expanded, files, key, secret};
+use super::{expanded, files, key};
 use crate::{
     args::{
         Output,
         wallet::{Sign, Verify, Which},
     },
     failure::{Failure, Kind},
-    output,
+    output, secret,
 };
 use chain::wallet::store;
 use protocol::ids::Ss58;
