@@ -177,12 +177,18 @@ mod tests {
     #[test]
     fn errors_never_show_the_seed() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("hotkey");
-        for text in
-            [format!(r#"{{"secretSeed":"{SEED}x"}}"#), format!(r#"{{"ss58Address": {SEED}}}"#), SEED.to_owned(), "$NACLxyz".to_owned()]
-        {
+        let (path, password) = (folder.path().join("hotkey"), folder.path().join("password"));
+        std::fs::write(&password, "testpass123!").unwrap();
+        std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600)).unwrap();
+        for text in [
+            format!(r#"{{"secretSeed":"{SEED}x"}}"#),
+            format!(r#"{{"ss58Address": {SEED}}}"#),
+            format!("{SEED}ff"),
+            format!("$ANSIBLE_VAULT;{SEED}"),
+        ] {
             std::fs::write(&path, &text).unwrap();
-            let error = load(path.to_str().unwrap(), None).err().unwrap();
+            // Never a question: whoever runs the tests may sit at a terminal.
+            let error = load(path.to_str().unwrap(), Some(password.to_str().unwrap())).err().unwrap();
             assert!(!error.text().contains(&SEED[..8]), "{}", error.text());
         }
     }

@@ -6,11 +6,12 @@ use chain::wallet::place::{DEFAULT_ROOT, HOTKEY_VARIABLE, NAME_VARIABLE, PATH_VA
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 const PASSWORDS: &str = "A password is read from a file that only you may read (- for standard input),\n\
-    else from a variable of the Python wallets (BT_PW_…; for coldkeys BT_WALLET_PASSWORD\n\
-    or BT_WALLET_PASSWORD_FILE), else asked for. No variable gives a new password.";
+    else from a variable of the Python wallets: BT_PW_…, and for coldkeys\n\
+    BT_WALLET_PASSWORD or BT_WALLET_PASSWORD_FILE; else asked for. None of them\n\
+    gives the password of a new file.";
 
 const FORMS: &str = "Forms: plain, in the clear; nacl, which wallets write today; ansible, a vault for\n\
-    older tools, weaker; fernet, which today's Python wallets cannot open.\n";
+    older tools, weaker; fernet, the oldest, which bittensor-wallet cannot open.\n";
 
 const NEW: &str = "Examples:\n  chutes-miner wallet new-coldkey --wallet-name miner\n  \
     chutes-miner wallet new-hotkey --wallet-name miner --wallet-hotkey h1\n\n\

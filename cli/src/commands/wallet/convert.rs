@@ -31,7 +31,7 @@ pub(super) fn run(args: &Convert) -> Result<(), Failure> {
     };
     match form {
         Form::Ansible => output::note("warning: a guess at the password of an Ansible vault costs little; nacl is safer"),
-        Form::Fernet => output::note("warning: the Python wallets of today cannot open this form"),
+        Form::Fernet => output::note("warning: bittensor-wallet (as of 4.1.1) cannot open this form"),
         Form::Plain | Form::Nacl => {}
     }
     store::write(&target, &bytes, args.overwrite).map_err(failed)?;

@@ -179,7 +179,8 @@ fn row(wallet: &str, key: &str, file: &Path, public: &Path, unlock: &Unlock) -> 
                 Ok(content) => content,
                 Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
                 Err(failure) => {
-                    row.notes.push(failure.what());
+                    let what = failure.what();
+                    row.notes.push(what.strip_prefix(&format!("{}: ", file.display())).unwrap_or(&what).to_owned());
                     row.failure = Some(failure);
                     KeyFile::Sealed(sealed)
                 }

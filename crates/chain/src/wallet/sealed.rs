@@ -15,7 +15,7 @@ pub enum Form {
     Nacl,
     /// An Ansible vault: PBKDF2 and AES-256-CTR with HMAC-SHA256. Older; a guess at the password costs an attacker little.
     Ansible,
-    /// PBKDF2 and Fernet: the oldest. The Python wallets of today write it no more, and fail to open it (4.1.1).
+    /// PBKDF2 and Fernet: the oldest. Nobody writes it any more; `bittensor-wallet` 4.1.1 fails to open it, `bittensor` 11 opens it.
     Fernet,
 }
 
