@@ -43,6 +43,8 @@ fn main() -> ExitCode {
         Command::Chain(args) => Box::pin(commands::chain::run(args)),
         Command::Subnets(args) => Box::pin(commands::subnets::run(args)),
     };
+    // Before there are other threads.
+    prompt::guard();
     service::tls::install_provider();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -60,6 +62,8 @@ fn main() -> ExitCode {
 }
 
 fn finish(outcome: Result<(), Failure>, compat: bool) -> ExitCode {
+    // Another thread may be asking something that nobody waits for any more.
+    prompt::give_back();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -3,6 +3,9 @@
 //! Whatever ends the question gives the terminal its echo back first. So signals are held back before the echo goes, and are waited for
 //! together with the answer; Ctrl-Z stops the program with the echo on, and the question comes again when it goes on. What is typed stands
 //! in one place of memory, which is wiped.
+//!
+//! A signal goes to any thread that takes it. Where there are others, [`guard`] waits for those that end the program, and whoever ends it
+//! otherwise calls [`give_back`].
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -12,6 +15,8 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// Of an answer: what a terminal takes as one line.
@@ -40,9 +45,43 @@ enum Heard {
     Stop,
 }
 
+/// The terminal that lost its echo, and how it was.
+static OPEN: Mutex<Option<(File, Termios)>> = Mutex::new(None);
+
+/// Ends a question for the terminal, which has its echo again; without one, does nothing.
+pub(crate) fn give_back() {
+    let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((terminal, before)) = open {
+        // At once: a terminal that stands still (Ctrl-S) must not hold up an end.
+        let _ = tcsetattr(&terminal, SetArg::TCSANOW, &before);
+    }
+}
+
+/// Lets every signal that ends the program give the terminal back first. Threads that were there before take signals as ever.
+pub(crate) fn guard() {
+    let signals: SigSet = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT].into_iter().collect();
+    // What is blocked here is blocked in all threads to come, and waits for the one that takes it.
+    if signals.thread_block().is_err() {
+        return;
+    }
+    let waiting = thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        // An interrupt is for whoever asks, or ends a command well.
+        let _ = SigSet::from(Signal::SIGINT).thread_block();
+        while let Ok(signal) = signals.wait() {
+            give_back();
+            // Then it does what it does: ends the program, nothing under nohup, or what a handler wants.
+            let signals = SigSet::from(signal);
+            let _ = signals.thread_unblock();
+            let _ = raise(signal);
+            let _ = signals.thread_block();
+        }
+    });
+    if waiting.is_err() {
+        let _ = signals.thread_unblock();
+    }
+}
+
 /// Asks on the terminal of the process, wherever its streams lead.
-///
-/// Signals are held back in this thread alone: ask before there are others, since a signal goes to any thread that takes it.
 pub(crate) fn unseen(question: &str) -> Result<Zeroizing<String>, Unanswered> {
     let terminal = File::options().read(true).write(true).open("/dev/tty").map_err(Unanswered::NoTerminal)?;
     let held = Held::back()?;
@@ -130,26 +169,59 @@ impl Drop for Held {
     }
 }
 
-/// A terminal that does not show what is typed, until it is dropped.
-struct Quiet<'a> {
-    terminal: &'a File,
-    before: Termios,
-}
+/// A terminal that does not show what is typed, until this is dropped.
+struct Quiet;
 
-impl<'a> Quiet<'a> {
-    fn on(terminal: &'a File) -> nix::Result<Self> {
+impl Quiet {
+    fn on(terminal: &File) -> Result<Self, Unanswered> {
         let before = tcgetattr(terminal)?;
         let mut quiet = before.clone();
         quiet.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHONL);
         // Whole lines, and signals for Ctrl-C and Ctrl-Z, whatever ran before.
         quiet.local_flags.insert(LocalFlags::ICANON | LocalFlags::ISIG);
+        let kept = terminal.try_clone().map_err(Unanswered::NoTerminal)?;
+        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Some((kept, before));
+        // From here on, since dropping it undoes a change that was made by halves.
+        let on = Self;
         tcsetattr(terminal, SetArg::TCSADRAIN, &quiet)?;
-        Ok(Self { terminal, before })
+        Ok(on)
     }
 }
 
-impl Drop for Quiet<'_> {
+impl Drop for Quiet {
     fn drop(&mut self) {
-        let _ = tcsetattr(self.terminal, SetArg::TCSADRAIN, &self.before);
+        give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_echo_comes_back_with_the_end_of_the_question_or_of_the_program() {
+        let pair = nix::pty::openpty(None, None).unwrap();
+        let terminal = File::from(pair.slave);
+        let flags = || tcgetattr(&terminal).unwrap().local_flags;
+        let before = flags();
+        assert!(before.contains(LocalFlags::ECHO));
+        let quiet = Quiet::on(&terminal).unwrap();
+        assert!(!flags().contains(LocalFlags::ECHO) && flags().contains(LocalFlags::ICANON | LocalFlags::ISIG));
+        drop(quiet);
+        assert_eq!(flags(), before);
+
+        // The program ends while another thread asks.
+        let quiet = Quiet::on(&terminal).unwrap();
+        assert_ne!(flags(), before);
+        give_back();
+        assert_eq!(flags(), before);
+        drop(quiet);
+        assert_eq!(flags(), before);
+    }
+
+    #[test]
+    fn an_answer_is_text() {
+        assert_eq!(text("wörter".as_bytes()).unwrap().as_str(), "wörter");
+        assert!(text(&[0xff]).is_none());
     }
 }

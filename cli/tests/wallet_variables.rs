@@ -89,8 +89,10 @@ fn an_encrypted_hotkey_signs_requests() {
     let question = ("Password of", &*format!("{PASSWORD}\r"));
     let (shown, same) = lab.any_on_a_terminal(&format!("{LOCK} --hotkey {hotkey}"), &[question]);
     assert!(same && shown.contains("code 8") && !shown.contains(PASSWORD), "{same} {shown}");
-    let (shown, same) = lab.any_on_a_terminal(&format!("{LOCK} --hotkey {hotkey}"), &[("Password of", "\u{3}")]);
-    assert!(same && shown.contains("code 130"), "{same} {shown}");
+    for (end, codes) in [("\u{3}", &[130][..]), ("signal:INT", &[130]), ("signal:TERM", &[130, 143]), ("signal:HUP", &[129, 130])] {
+        let (shown, same) = lab.any_on_a_terminal(&format!("{LOCK} --hotkey {hotkey}"), &[("Password of", end)]);
+        assert!(same && codes.iter().any(|code| shown.contains(&format!("code {code}"))), "{end}: {same} {shown}");
+    }
 }
 
 #[test]
