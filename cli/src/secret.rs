@@ -153,7 +153,8 @@ fn text(file: &str) -> Result<Zeroizing<String>, Failure> {
     if file == "-" { standard_input().map(without_mark) } else { file_text(file) }
 }
 
-fn file_text(file: &str) -> Result<Zeroizing<String>, Failure> {
+/// A secret file, whatever it is called.
+pub(crate) fn file_text(file: &str) -> Result<Zeroizing<String>, Failure> {
     service::secret_file(expanded(file)?).map(without_mark).map_err(|error| Failure::general(error.to_string()))
 }
 

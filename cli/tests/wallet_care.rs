@@ -322,6 +322,32 @@ fn a_phrase_file_is_none_that_would_be_in_the_way() {
 }
 
 #[test]
+fn an_export_of_a_browser_wallet_is_read_whatever_its_editor() {
+    // Made with Python's hashlib.scrypt and PyNaCl from //Alice and the password.
+    let encoded = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8AgAAAAQAAAAgAAAAAAQIDBAUGBwgJCgsMDQ4PEBESExQVFheiZFM/gKRZXukcrcvKnBa5\
+        r5vv6ngmFdR5FTXd1lKsBy5vx7SYHwAX4lQF1H5loJhtHfrs6xEOAAKHNDM5ccjTZE/zKVoknhUrrSwGdqQFQVrUOhTyBO2c5qrG5j2M+BOl4gyH91AEx+UkQ3gR4OZSwhBw\
+        FvSMjHFg7IU4tTv1hmXNDMGT";
+    let encoding = json!({ "content": ["pkcs8", "sr25519"], "type": ["scrypt", "xsalsa20-poly1305"], "version": "3" });
+    let export = json!({ "encoded": encoded, "encoding": encoding, "address": ALICE, "meta": {} }).to_string();
+    let lab = Lab::new();
+    let file = lab.file("export.json", &format!("\u{feff}{export}\r\n"));
+    let regen = format!("regen hotkey --polkadot-json {file} --export-password-file -");
+    let (code, told) = lab.fails(&regen, "another password");
+    assert!(code == 4 && told.contains("nothing was written") && !lab.path("wallets").exists(), "{code} {told}");
+    assert!(lab.done(&regen, PASSWORD).starts_with(ALICE));
+}
+
+#[test]
+fn nobody_is_told_to_lock_a_folder_up() {
+    let lab = Lab::new();
+    let folder = lab.path("folder");
+    std::fs::create_dir(&folder).unwrap();
+    chmod(&folder, 0o755);
+    let (code, told) = lab.fails(&format!("regen hotkey --secret-file {}", folder.display()), "");
+    assert!(code == 1 && told.contains("is not a text file") && !told.contains("chmod"), "{told}");
+}
+
+#[test]
 fn two_secrets_do_not_come_from_standard_input_and_no_flag_is_passed_over() {
     let lab = Lab::new();
     let (code, told) = lab.fails("regen hotkey --form ansible --secret-file - --password-file -", WORDS);

@@ -54,11 +54,15 @@ pub fn secret_file(path: impl AsRef<Path>) -> Result<Zeroizing<String>, SecretFi
     let unreadable = |cause| SecretFileError::Unreadable { path: path.to_owned(), cause };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
+    let not_text = || SecretFileError::NotText { path: path.to_owned() };
+    // First: the mode of a folder is none to mend.
+    if !metadata.is_file() {
+        return Err(not_text());
+    }
     if let Some(mode) = too_open(metadata.mode()) {
         return Err(SecretFileError::TooOpen { path: path.to_owned(), mode });
     }
-    let not_text = || SecretFileError::NotText { path: path.to_owned() };
-    if !metadata.is_file() || metadata.len() > LONGEST_BYTES {
+    if metadata.len() > LONGEST_BYTES {
         return Err(not_text());
     }
     // Room for all of it, so that it is never moved and left behind.
@@ -97,7 +101,8 @@ mod tests {
     #[test]
     fn a_folder_or_missing_file_is_an_error_not_a_panic() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(secret_file(folder.path()).is_err());
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(secret_file(folder.path()), Err(SecretFileError::NotText { .. })));
         assert!(matches!(secret_file(folder.path().join("none")), Err(SecretFileError::Unreadable { .. })));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     output, secret,
 };
 use chain::wallet::store::{self, StoreError};
-use chain::wallet::{Form, Phrase, PhraseError, WalletKey, key_from_uri, open_polkadot_export, public_json, seal};
+use chain::wallet::{Form, Phrase, PhraseError, PolkadotError, WalletKey, key_from_uri, open_polkadot_export, public_json, seal};
 use protocol::ids::Ss58;
 use serde_json::json;
 use std::io::IsTerminal as _;
@@ -80,9 +80,9 @@ pub(super) fn regen(args: &Regen) -> Result<(), Failure> {
     let key = match &args.polkadot_json {
         Some(file) => {
             let path = expanded(file)?;
-            let json = service::secret_file(&path).map_err(|error| Failure::general(error.to_string()))?;
+            let json = secret::file_text(file)?;
             let password = secret::export_password(&path, args.export_password_file.as_deref())?;
-            open_polkadot_export(json.as_bytes(), &password).map_err(|error| Failure::general(format!("{}: {error}", path.display())))?
+            open_polkadot_export(json.as_bytes(), &password).map_err(|error| not_read(&path, &error))?
         }
         None => key_from_uri(&secret::secret(args.secret_file.as_deref())?)
             .map_err(|error| Failure::new(Kind::Usage, error.to_string()).advise("words, or 0x and 64 hexadecimal digits, or a URI"))?,
@@ -102,6 +102,16 @@ pub(super) fn regen(args: &Regen) -> Result<(), Failure> {
     public.map_err(|error| half_written(&error, key.address(), &target.file))?;
     report(key.address(), &target.file, target.form.to_string(), args.writing.output);
     Ok(())
+}
+
+fn not_read(export: &Path, error: &PolkadotError) -> Failure {
+    let what = format!("{}: {error}; nothing was written", export.display());
+    match error {
+        PolkadotError::WrongPassword => {
+            Failure::new(Kind::Unauthorised, what).advise("the password once more; mind capitals and the keyboard")
+        }
+        _ => Failure::general(what),
+    }
 }
 
 fn target(place: &Place, which: Which, writing: &Writing) -> Result<Target, Failure> {
