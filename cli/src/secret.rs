@@ -41,6 +41,8 @@ impl Given {
 
 /// Opens a key file with the password of a file, a variable or a person. `flag` is the one that names the file with it.
 pub(crate) fn open(path: &Path, sealed: &Sealed, file: Option<&str>, flag: &str) -> Result<KeyFile, Failure> {
+    // Before anybody is asked.
+    sealed.check().map_err(|error| not_opened(path, &error))?;
     password(path, file, flag)?.open(path, sealed)
 }
 
@@ -65,6 +67,9 @@ pub(crate) fn password(path: &Path, file: Option<&str>, flag: &str) -> Result<Gi
         return Ok(given);
     }
     let typed = typed(&format!("Password of {}: ", path.display()), &format!("{flag} FILE"))?;
+    if typed.is_empty() {
+        return Err(Failure::new(Kind::Usage, "nothing was typed; nothing was done"));
+    }
     Ok(Given { password: Password::new(&typed), variable: None })
 }
 

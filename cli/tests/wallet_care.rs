@@ -338,6 +338,19 @@ fn an_export_of_a_browser_wallet_is_read_whatever_its_editor() {
 }
 
 #[test]
+fn nobody_is_asked_for_the_password_of_what_is_broken() {
+    let lab = Lab::new();
+    for content in ["$NACL0123456789", "$ANSIBLE_VAULT;1.1;AES256\n3161\n", "gAAAAABlU_EA"] {
+        let file = lab.file("broken", content);
+        let (code, told) = lab.fails(&format!("sign m --file {file}"), "");
+        assert!(code == 1 && told.contains("damaged"), "{content}: {code} {told}");
+        let output = lab.run(&format!("show --file {file} -o json"), "");
+        let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), &rows[0]["form"]), (Some(1), &json!("damaged")), "{rows}");
+    }
+}
+
+#[test]
 fn nobody_is_told_to_lock_a_folder_up() {
     let lab = Lab::new();
     let folder = lab.path("folder");

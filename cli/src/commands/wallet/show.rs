@@ -170,6 +170,12 @@ fn row(wallet: &str, key: &str, file: &Path, public: &Path, unlock: &Unlock) -> 
     let content = match stored.key {
         KeyFile::Sealed(sealed) => {
             row.form = sealed.form().to_string();
+            if let Err(error) = sealed.check() {
+                "damaged".clone_into(&mut row.form);
+                row.notes.push(error.to_string());
+                row.failure = Some(secret::not_opened(file, &error));
+                return Ok(row);
+            }
             let given = match unlock {
                 Unlock::No => return Ok(row),
                 Unlock::With(given) => Ok(given.clone()),

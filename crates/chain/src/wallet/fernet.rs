@@ -43,16 +43,22 @@ fn mac(key: &Key, signed: &[u8]) -> Option<Hmac<Sha256>> {
     Some(Hmac::<Sha256>::new_from_slice(&key[..16]).ok()?.chain_update(signed))
 }
 
-pub(super) fn open(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+/// The token without its base 64: of the known version, and at least a head and an HMAC long.
+pub(super) fn token(bytes: &[u8]) -> Result<Vec<u8>, OpenError> {
     let token = BASE64.decode(bytes.trim_ascii()).map_err(|_| OpenError::Damaged("it is not base 64"))?;
-    let short = OpenError::Damaged("it ends before its content begins");
-    let Some((signed, stated_mac)) = token.len().checked_sub(MAC_BYTES).and_then(|at| token.split_at_checked(at)) else {
-        return Err(short);
-    };
-    let Some((head, ciphertext)) = signed.split_at_checked(HEAD_BYTES) else { return Err(short) };
-    if head.first() != Some(&VERSION) {
+    if token.len() < HEAD_BYTES + MAC_BYTES {
+        return Err(OpenError::Damaged("it ends before its content begins"));
+    }
+    if token.first() != Some(&VERSION) {
         return Err(OpenError::Damaged("it is a Fernet token of an unknown version"));
     }
+    Ok(token)
+}
+
+pub(super) fn open(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let token = token(bytes)?;
+    let (signed, stated_mac) = token.split_at(token.len() - MAC_BYTES);
+    let (head, ciphertext) = signed.split_at(HEAD_BYTES);
     mac(key, signed).and_then(|mac| mac.verify_slice(stated_mac).ok()).ok_or(OpenError::WrongPassword)?;
     let cipher = cbc::Decryptor::<Aes128>::new_from_slices(&key[16..], &head[9..]).map_err(|_| OpenError::WrongPassword)?;
     let plain = cipher.decrypt_padded_vec::<Pkcs7>(ciphertext).map_err(|_| OpenError::Damaged("its padding is wrong"))?;

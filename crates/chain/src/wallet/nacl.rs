@@ -11,6 +11,7 @@ use super::sealed::{OpenError, SealError, random};
 
 pub(super) const MARK: &[u8] = b"$NACL";
 const NONCE_BYTES: usize = 24;
+const TAG_BYTES: usize = 16;
 
 /// The same for every wallet: a password that two wallets share has the same key in both.
 const SALT: [u8; 16] = [0x13, 0x71, 0x83, 0xdf, 0xf1, 0x5a, 0x09, 0xbc, 0x9c, 0x90, 0xb5, 0x51, 0x87, 0x39, 0xe9, 0xb1];
@@ -33,9 +34,14 @@ pub(super) fn key(password: &Password) -> Option<Key> {
     Some(key)
 }
 
+/// Nonce, and tag with text.
+pub(super) fn parts(bytes: &[u8]) -> Result<(&[u8; NONCE_BYTES], &[u8]), OpenError> {
+    let parts = bytes.get(MARK.len()..).and_then(|rest| rest.split_first_chunk::<NONCE_BYTES>());
+    parts.filter(|(_, sealed)| sealed.len() >= TAG_BYTES).ok_or(OpenError::Damaged("it ends before its content begins"))
+}
+
 pub(super) fn open(bytes: &[u8], key: &[u8; 32]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-    let short = OpenError::Damaged("it ends before its content begins");
-    let Some((nonce, sealed)) = bytes.get(MARK.len()..).and_then(|rest| rest.split_first_chunk::<NONCE_BYTES>()) else { return Err(short) };
+    let (nonce, sealed) = parts(bytes)?;
     let plain = XSalsa20Poly1305::new(key.into()).decrypt(nonce.into(), sealed);
     plain.map(Zeroizing::new).map_err(|_| OpenError::WrongPassword)
 }

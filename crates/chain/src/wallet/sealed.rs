@@ -88,12 +88,27 @@ impl Sealed {
         self.form
     }
 
+    /// Whether its outside is whole, which no password is needed for.
+    ///
+    /// # Errors
+    /// [`OpenError::Damaged`]
+    pub fn check(&self) -> Result<(), OpenError> {
+        match self.form {
+            Form::Nacl => nacl::parts(&self.bytes).map(drop),
+            Form::Ansible => ansible::parts(&self.bytes).map(drop),
+            Form::Fernet => fernet::token(&self.bytes).map(drop),
+            Form::Plain => Err(OpenError::Damaged("it is not sealed")),
+        }
+    }
+
     /// Opens it. Takes seconds of work, and 512 MiB of memory for [`Form::Nacl`]; within one process one such file is opened after the
     /// other. Never call it where something else waits for the thread.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(&self, password: &Password) -> Result<KeyFile, OpenError> {
+        // Before the work.
+        self.check()?;
         let inside = match self.form {
             Form::Nacl => nacl::open(&self.bytes, &*nacl::key(password).ok_or(OpenError::Memory)?),
             Form::Ansible => ansible::open(&self.bytes, password),

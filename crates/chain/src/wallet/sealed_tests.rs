@@ -52,6 +52,19 @@ fn a_damaged_vault_is_an_error() {
 }
 
 #[test]
+fn a_broken_outside_is_told_without_a_password() {
+    let whole = nacl::seal(b"{}", &[7; 32]).unwrap();
+    let token = fernet::seal(b"{}", &fernet::Key::new([7; 32])).unwrap();
+    for bytes in [&whole[..], &token, VAULT] {
+        assert!(sealed(bytes).check().is_ok());
+        assert!(matches!(sealed(&bytes[..40]).check(), Err(OpenError::Damaged(_))));
+        // And without the work.
+        assert!(matches!(sealed(&bytes[..40]).open(&Password::new("x")), Err(OpenError::Damaged(_))));
+    }
+    assert!(matches!(sealed(b"gAAAAA==!").check(), Err(OpenError::Damaged(_))));
+}
+
+#[test]
 fn forms_are_told_by_their_first_bytes() {
     for (bytes, form) in [
         (&b"$NACLx"[..], Form::Nacl),
