@@ -177,7 +177,15 @@ async fn connection(mut socket: WebSocketStream<TcpStream>, shared: &Shared, mut
                         subscriptions.retain(|id| request["params"][0] != json!(format!("sub-{id}")));
                         Ok(json!(true))
                     }
-                    method => answer(&mut lock(&shared.world), &faults, method, &request["params"]),
+                    method => {
+                        let (result, newest) = {
+                            let mut world = lock(&shared.world);
+                            (answer(&mut world, &faults, method, &request["params"]), world.finalized())
+                        };
+                        // An extrinsic may have made blocks.
+                        shared.finalized.send_if_modified(|known| std::mem::replace(known, newest) != newest);
+                        result
+                    }
                 };
                 let response = match result {
                     Ok(result) => json!({"jsonrpc": "2.0", "id": request["id"], "result": result}),

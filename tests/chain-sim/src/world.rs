@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::Extrinsics;
+
 /// A block's hash.
 pub type Hash = [u8; 32];
 
@@ -19,6 +21,8 @@ pub struct World {
     pub finality_lag: u64,
     /// State older than this many blocks is forgotten; `None` for an archive.
     pub keeps: Option<u64>,
+    /// What is made of extrinsics.
+    pub extrinsics: Extrinsics,
     finalized: u64,
     genesis: Hash,
     /// From which block on which fork counts.
@@ -39,6 +43,7 @@ impl World {
             best,
             finality_lag: 2,
             keeps: Some(256),
+            extrinsics: Extrinsics::default(),
             finalized: best.saturating_sub(2),
             genesis: Sha256::digest(b"chain-sim").into(),
             forks: vec![(0, 0)],

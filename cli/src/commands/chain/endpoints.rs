@@ -8,14 +8,22 @@ use chain::read::{At, Block, Chain, ChainConfig, Network, ReadError, rpc::RpcErr
 use clap::Args as ClapArgs;
 use jiff::Timestamp;
 
-/// Which nodes to ask, and at which block.
+/// Which nodes to ask.
 #[derive(Clone, Debug, ClapArgs)]
 #[command(next_help_heading = "Nodes")]
-pub(crate) struct Endpoints {
+pub(crate) struct Nodes {
     /// finney, test, local or a node's address (ws://, wss://); repeated: the next takes over where one fails
     /// [env: BT_SUBTENSOR_CHAIN_ENDPOINT, BT_CHAIN_ENDPOINT, BT_SUBTENSOR_NETWORK] [default: finney]
     #[arg(long, value_name = "URL")]
     endpoint: Vec<String>,
+}
+
+/// Which nodes to ask, and at which block.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(next_help_heading = "Nodes")]
+pub(crate) struct Endpoints {
+    #[command(flatten)]
+    nodes: Nodes,
     /// A node that keeps old blocks; may be repeated
     #[arg(long, value_name = "URL")]
     archive: Vec<String>,
@@ -30,10 +38,20 @@ impl Endpoints {
         Self { endpoint, archive: Vec::new(), block: None }
     }
 
+fn wrong(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Kind::Usage, error.to_string())
+}
+
+impl Nodes {
     /// The chain, which connects when it is first asked, and the name of its network as far as that is known.
     pub(crate) fn chain(&self) -> Result<(Chain, String), Failure> {
-        let wrong = |error: &dyn std::fmt::Display| Failure::new(Kind::Usage, error.to_string());
-        let mut config = match &self.endpoint[..] {
+        let config = self.config()?;
+        let network = config.network.clone();
+        Ok((Chain::new(config), network))
+    }
+
+    fn config(&self) -> Result<ChainConfig, Failure> {
+        Ok(match &self.endpoint[..] {
             [] => ChainConfig::from_environment(|name| std::env::var(name).ok()).map_err(|error| wrong(&error))?,
             [one] => ChainConfig::parse(one).map_err(|error| wrong(&error))?,
             several => {
@@ -45,7 +63,14 @@ impl Endpoints {
                 }
                 ChainConfig::parse(&several.join(",")).map_err(|error| wrong(&error))?
             }
-        };
+        })
+    }
+}
+
+impl Endpoints {
+    /// The chain, which connects when it is first asked, and the name of its network as far as that is known.
+    pub(crate) fn chain(&self) -> Result<(Chain, String), Failure> {
+        let mut config = self.nodes.config()?;
         if !self.archive.is_empty() {
             config.archive = ChainConfig::parse(&self.archive.join(",")).map_err(|error| wrong(&error))?.endpoints;
         }

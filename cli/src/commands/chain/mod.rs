@@ -1,9 +1,10 @@
-//! `chain`: what stands on the chain now, or stood there at a block.
+//! `chain`: what stands on the chain now, or stood there at a block; and acting on it.
 
 mod endpoints;
 mod events;
 mod metagraph;
 mod neuron;
+mod send;
 mod status;
 mod subnet;
 mod subnets;
@@ -13,9 +14,12 @@ use clap::{Args as ClapArgs, Subcommand};
 
 pub(crate) use endpoints::{Endpoints, failed, made, network};
 
-/// Read the chain: blocks, subnets, metagraphs, neurons.
+/// Read the chain: blocks, subnets, metagraphs, neurons; and act on it.
 #[derive(Debug, ClapArgs)]
-#[command(args_override_self = true, after_help = "Amounts are TAO, or alpha of the subnet. Nothing here needs a key or a cluster.")]
+#[command(
+    args_override_self = true,
+    after_help = "Amounts are TAO, or alpha of the subnet. Nothing here needs a cluster. What sends\nneeds a key, says first what it would do, and asks; --dry-run only says it."
+)]
 pub(crate) struct Chain {
     #[command(subcommand)]
     command: Command,
@@ -35,6 +39,18 @@ enum Command {
     Neuron(neuron::Neuron),
     /// What happened in a block
     Events(events::Events),
+    /// Register a hotkey on a subnet
+    Register(send::Register),
+    /// Send TAO
+    Transfer(send::Transfer),
+    /// Announce where a neuron can be reached
+    ServeAxon(send::ServeAxon),
+    /// Set a validator's weights
+    SetWeights(send::SetWeights),
+    /// Commit to weights that are revealed later
+    CommitWeights(send::CommitWeights),
+    /// Reveal weights that were committed to
+    RevealWeights(send::RevealWeights),
 }
 
 pub(crate) async fn run(args: Chain) -> Result<(), Failure> {
@@ -45,6 +61,12 @@ pub(crate) async fn run(args: Chain) -> Result<(), Failure> {
         Command::Metagraph(args) => metagraph::run(args).await,
         Command::Neuron(args) => neuron::run(args).await,
         Command::Events(args) => events::run(args).await,
+        Command::Register(args) => send::register(args).await,
+        Command::Transfer(args) => send::transfer(args).await,
+        Command::ServeAxon(args) => send::serve_axon(args).await,
+        Command::SetWeights(args) => send::set_weights(args).await,
+        Command::CommitWeights(args) => send::commit(args).await,
+        Command::RevealWeights(args) => send::reveal(args).await,
     }
 }
 
@@ -63,6 +85,9 @@ mod tests {
     fn help_is_short_and_fits_eighty_columns() {
         for name in ["", "status", "subnets", "subnet", "metagraph", "neuron", "events"] {
             let words: Vec<&str> = ["chutes-miner", "chain", name, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+        let sending = ["register", "transfer", "serve-axon", "set-weights", "commit-weights", "reveal-weights"];
+        for command in ["status", "subnets", "metagraph", "neuron"].iter().chain(&sending).copied().map(Some).chain([None]) {
+            let words: Vec<&str> = ["chutes-miner", "chain"].into_iter().chain(command).chain(["--help"]).collect();
             let text = Args::command().term_width(80).try_get_matches_from(&words).unwrap_err().to_string();
             assert!(text.lines().count() <= 60, "{words:?} has {} lines:\n{text}", text.lines().count());
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{words:?}:\n{text}");

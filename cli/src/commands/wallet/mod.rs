@@ -20,6 +20,8 @@ use chain::wallet::{KeyFile, KeyFileError, OpenError, WalletKey, place};
 use protocol::key::HotkeyFileError;
 use std::path::{Path, PathBuf};
 
+pub(crate) use sign::address;
+
 pub(crate) fn run(args: Wallet) -> Result<(), Failure> {
     match args.command {
         WalletCommand::List(args) => show::list(&args),

@@ -53,7 +53,7 @@ pub(super) fn verify(args: &Verify) -> Result<(), Failure> {
 }
 
 /// The address of a key of ours: no password is needed for what its public half says.
-fn address(which: &Which) -> Result<Ss58, Failure> {
+pub(crate) fn address(which: &Which) -> Result<Ss58, Failure> {
     let (file, public) = files(which)?;
     let known = [&file, &public].into_iter().find_map(|path| store::read(path).ok()?.key.address().cloned());
     known.ok_or_else(|| {

@@ -1,0 +1,52 @@
+//! What became of it, in words that say whether to try again.
+
+use crate::{
+    commands::chain::{exact, failed as unread},
+    failure::{Failure, Kind},
+};
+use chain::submit::{DispatchFailure, SubmitError};
+
+/// It is in a block and did nothing.
+pub(super) fn failed(failure: &DispatchFailure, fee_rao: Option<u64>) -> Failure {
+    let cost = match fee_rao {
+        None | Some(0) => "it changed nothing".to_owned(),
+        Some(fee) => format!("it changed nothing, but cost the fee of {} TAO", exact(fee)),
+    };
+    Failure::new(Kind::RemoteFailed, format!("the chain took it, and it failed: {failure}; {cost}"))
+}
+
+/// It has no outcome: a word for programs, and words for people. What was sent has a nonce and a command that looks for it.
+pub(super) fn unsent(error: SubmitError, sent: Option<(u32, &str)>) -> (&'static str, Failure) {
+    let what = error.to_string();
+    match error {
+        SubmitError::Read(error) => {
+            let failure = unread(error);
+            let kind = failure.kind;
+            ("not_sent", Failure::new(kind, format!("{}; nothing was sent", failure.what())).advise("--endpoint URL names another node"))
+        }
+        SubmitError::TooDear { netuid, price_rao, limit_rao } => {
+            let (price, limit) = (exact(price_rao), exact(limit_rao));
+            let what = format!("a registration on subnet {netuid} costs {price} TAO, more than the limit of {limit}; nothing was sent");
+            ("too_dear", Failure::general(what).advise("--limit TAO; or wait: the price falls while nobody registers"))
+        }
+        SubmitError::Refused(refusal) => ("refused", Failure::general(format!("the node does not take it: {refusal}; it is in no block"))),
+        SubmitError::Expired { last_block } => {
+            let what = format!("no block up to {last_block} took it, and later ones cannot: nothing happened");
+            ("expired", Failure::general(what).advise("the same once more; that is safe now"))
+        }
+        SubmitError::Unknown { hash, last_block, source } => {
+            let what = format!("0x{} was sent, perhaps, and may be in a block up to {last_block}: {source}", hex::encode(hash));
+            let (nonce, look) = sent.unwrap_or_default();
+            ("unknown", Failure::new(Kind::TimedOut, what).advise(how_to_look(nonce, last_block, look)))
+        }
+        _ => ("not_sent", Failure::general(what).advise("a newer version of this command line; the chain's runtime has changed")),
+    }
+}
+
+/// What to do before it is tried again.
+pub(super) fn how_to_look(nonce: u32, last_block: u64, look: &str) -> String {
+    format!(
+        "{look}; the same command with --dry-run shows the key's nonce: above {nonce}, an extrinsic with it was taken. Do not send it again \
+         before block {last_block} is final"
+    )
+}
