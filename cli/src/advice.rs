@@ -11,7 +11,7 @@ const PLACES: [&str; 10] =
     ["README.md", "docs", "charts", "crds", "agent/src", "cli/src", "crates", "miner-api/src", "operator/src", "tests"];
 
 /// Commands that have commands of their own.
-const NESTED: [&str; 2] = ["subnets", "wallet"];
+const NESTED: [&str; 3] = ["chain", "subnets", "wallet"];
 
 /// Whether something was left out here.
 fn cut(word: &str) -> bool {

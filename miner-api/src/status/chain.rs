@@ -95,7 +95,10 @@ pub(super) fn of(hotkey: &Ss58, seen: &Seen) -> (ChainLine, Vec<Problem>) {
     };
     if let Some((severity, what)) = danger {
         let what = age.map_or_else(|| what.clone(), |age| format!("{what} (as of {} min ago)", age / 60));
-        let command = format!("chutes-miner chain neuron {} {hotkey}", standing.netuid);
+        let command = match standing.place {
+            None => format!("chutes-miner chain register {} --hotkey-ss58 {hotkey}", standing.netuid),
+            Some(_) => format!("chutes-miner chain neuron {} {hotkey}", standing.netuid),
+        };
         found.push(problem(severity, "hotkey", what, command));
     }
     (line, found)
@@ -195,7 +198,8 @@ mod tests {
         gone.standing.as_mut().unwrap().place = None;
         let (line, found) = of(&HOTKEY.parse().unwrap(), &gone);
         assert_eq!((line.registered, line.uid, found[0].severity), (Some(false), None, Severity::Critical));
-        assert!(found[0].what.contains("costs 0.5000 TAO") && found[0].command.ends_with(HOTKEY), "{found:?}");
+        assert!(found[0].what.contains("costs 0.5000 TAO"), "{found:?}");
+        assert_eq!(found[0].command, format!("chutes-miner chain register 64 --hotkey-ss58 {HOTKEY}"));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub struct Extrinsics {
     pub fee_rao: u64,
     /// `ApplyExtrinsicResult` of a dry run, in SCALE; success unless it is changed.
     pub dry_run: Vec<u8>,
-    /// Number of the next extrinsic of every account.
+    /// Number of the next extrinsic of every account, until a test changes it.
     pub nonce: u32,
     /// All that were sent so far.
     pub sent: Vec<Vec<u8>>,
@@ -83,7 +83,6 @@ impl World {
             Fate::Forgotten(blocks) => self.advance(blocks),
             Fate::Included(events) => {
                 self.advance(1);
-                self.extrinsics.nonce += 1;
                 self.set_storage(self.best, EVENTS.to_vec(), Some(events));
                 self.set_storage(self.best + 1, EVENTS.to_vec(), None);
                 if let Some(hash) = self.hash(self.best) {

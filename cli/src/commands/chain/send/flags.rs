@@ -21,7 +21,7 @@ pub(super) struct Sending {
     /// Send it without asking
     #[arg(long)]
     pub(super) yes: bool,
-    /// Send it although it would hurt a chutes miner
+    /// Send it although it would hurt a chutes miner, or another one waits
     #[arg(long)]
     pub(super) accept_warnings: bool,
     /// US dollars a TAO, to show amounts in dollars, too

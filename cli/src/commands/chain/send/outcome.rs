@@ -34,7 +34,7 @@ pub(super) fn unsent(error: SubmitError, sent: Option<(u32, &str)>) -> (&'static
             let what = format!("no block up to {last_block} took it, and later ones cannot: nothing happened");
             ("expired", Failure::general(what).advise("the same once more; that is safe now"))
         }
-        SubmitError::Unknown { hash, last_block, source } => {
+        SubmitError::Unknown { hash, last_block, source, .. } => {
             let what = format!("0x{} was sent, perhaps, and may be in a block up to {last_block}: {source}", hex::encode(hash));
             let (nonce, look) = sent.unwrap_or_default();
             ("unknown", Failure::new(Kind::TimedOut, what).advise(how_to_look(nonce, last_block, look)))

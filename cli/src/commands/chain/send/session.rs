@@ -199,6 +199,7 @@ impl Session {
         let prepared = account.prepare(act.call.clone()).await.map_err(|error| self.unsent(error))?;
         self.tell("nonce", json!(prepared.signing().nonce));
         self.try_out(act, &prepared).await?;
+        self.check_waiting(prepared.signing().nonce).await?;
         if self.sending.dry_run {
             self.tell("result", json!("would_succeed"));
             return Ok(None);
@@ -240,6 +241,24 @@ impl Session {
         self.line("Dry run", &why);
         self.tell("result", json!("would_fail"));
         Err(Failure::general(format!("the chain was asked, and {why}; nothing was sent")))
+    }
+
+    /// What was sent before and is in no block yet may be the very same: by a command that was interrupted, or another program.
+    async fn check_waiting(&mut self, nonce: u32) -> Result<(), Failure> {
+        let newest = self.chain.at(self.chain.best().await.map_err(failed)?).await.map_err(failed)?;
+        let waiting = nonce.saturating_sub(newest.account(self.signer).await.map_err(failed)?.nonce);
+        self.tell("waiting", json!(waiting));
+        if waiting == 0 {
+            return Ok(());
+        }
+        let what = format!("{waiting} extrinsic(s) of this key were sent and are in no block yet; the same may be among them");
+        self.line("Warning", &what);
+        if self.sending.accept_warnings || self.sending.dry_run {
+            return Ok(());
+        }
+        self.tell("result", json!("declined"));
+        let advice = "some minutes of patience; or --accept-warnings, if this one shall be sent, too";
+        Err(Failure::new(Kind::Declined, format!("{what}; nothing was sent")).advise(advice))
     }
 
     /// Asks whether it shall be sent, unless that is known.
