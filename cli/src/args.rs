@@ -41,7 +41,7 @@ pub(crate) enum Command {
     PurgeServer(PurgeServer),
     /// Keys: make, show, sign, convert
     Wallet(wallet::Wallet),
-    /// What stands on the chain
+    /// The chain: what stands on it, and acting on it
     Chain(crate::commands::chain::Chain),
     /// Competition, prices and prospects on subnets
     Subnets(crate::commands::subnets::Subnets),

@@ -153,22 +153,26 @@ impl Lab {
         assert_eq!(self.sent().len(), before, "{args}");
     }
 
-    /// Types an answer to a question on a terminal: what the terminal showed, with `code N` in it.
-    fn on_a_terminal(&self, args: &str, question: &str, answer: &str) -> String {
-        let line = format!("\"{}\" chain {args}; echo code $?", env!("CARGO_BIN_EXE_chutes-miner"));
+    /// Types answers to questions on a terminal, as they come: what the terminal showed, with `code N` in it.
+    fn on_a_terminal(&self, args: &str, typed: &[(&str, &str)]) -> String {
+        let line = format!("stty -g >before; \"{}\" chain {args}; echo code $?; stty -g >after", env!("CARGO_BIN_EXE_chutes-miner"));
         let mut command = Command::new("script");
         command.args(["-qec", &line, "/dev/null"]).env("SHELL", "/bin/sh");
         let mut child = self.environment(&mut command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (mut keys, mut screen, mut shown, mut asked) = (child.stdin.take().unwrap(), child.stdout.take().unwrap(), Vec::new(), false);
+        let (mut keys, mut screen, mut shown) = (child.stdin.take().unwrap(), child.stdout.take().unwrap(), Vec::new());
+        let mut typed = typed.iter().peekable();
         let mut part = [0; 4096];
         while let Ok(read @ 1..) = screen.read(&mut part) {
             shown.extend_from_slice(&part[..read]);
-            if !asked && String::from_utf8_lossy(&shown).contains(question) {
-                asked = true;
+            while let Some((_, answer)) = typed.next_if(|(question, _)| String::from_utf8_lossy(&shown).contains(question)) {
+                // The question comes a moment before the terminal stops to echo.
+                std::thread::sleep(Duration::from_millis(300));
                 keys.write_all(answer.as_bytes()).unwrap();
             }
         }
         child.wait().unwrap();
+        let state = |name: &str| std::fs::read_to_string(self.path(name)).ok();
+        assert!(state("after").is_none_or(|after| Some(after) == state("before")), "the terminal is left as it was");
         String::from_utf8_lossy(&shown).into_owned()
     }
 }
@@ -223,15 +227,15 @@ async fn a_person_types_yes_or_nothing_is_sent() {
     let lab = Lab::new().await;
     lab.registers();
     for answer in ["no\n", "y\n", "\n", "\x04"] {
-        let screen = lab.on_a_terminal("register 64", "Type yes: ", answer);
+        let screen = lab.on_a_terminal("register 64", &[("Type yes: ", answer)]);
         assert!(screen.contains("code 6") && screen.contains("nothing was sent"), "{answer:?}: {screen}");
         assert_eq!(lab.sent().len(), 0, "{answer:?}");
     }
-    let screen = lab.on_a_terminal("register 64", "Type yes: ", "\x03");
+    let screen = lab.on_a_terminal("register 64", &[("Type yes: ", "\x03")]);
     // The shell that would tell the code is interrupted, too.
     assert!(screen.contains("interrupted; nothing was sent"), "{screen}");
     assert_eq!(lab.sent().len(), 0);
-    let screen = lab.on_a_terminal("register 64", "Type yes: ", "yes\n");
+    let screen = lab.on_a_terminal("register 64", &[("Type yes: ", "yes\n")]);
     assert!(screen.contains("code 0") && screen.contains("UID 200 on subnet 64, since block 6852691"), "{screen}");
     assert_eq!(lab.sent().len(), 1);
 }
@@ -373,10 +377,18 @@ async fn an_encrypted_key_is_opened_with_its_password_only() {
     lab.refuses("register 64 --limit 0.1 --yes --password-file wrong", 1, "more than the limit");
     lab.done("register 64 --limit 1 --yes --password-file right");
     assert_eq!(lab.sent().len(), 1);
+    let pay = format!("transfer --to {CHARLIE} --amount 1");
+    let answers = [("Password of ", "testpass123!\n"), ("Type yes: ", "yes\n")];
+    let screen = lab.on_a_terminal(&pay, &answers);
+    assert!(screen.contains("code 0") && !screen.contains(PASSWORD), "{screen}");
+    assert_eq!(lab.sent().len(), 2);
+    let screen = lab.on_a_terminal(&pay, &[("Password of ", "\x03")]);
+    assert!(screen.contains("interrupted; nothing was sent") && screen.contains("code 130"), "{screen}");
+    assert_eq!(lab.sent().len(), 2);
     // Shown as one, signed as another: no.
     store::write(&lab.path("wallets/default/coldkeypub.txt"), &public_json(&id("//Eve").ss58()), true).unwrap();
     lab.account("//Eve", 10 * TAO);
-    lab.refuses("transfer --to 5FLSigC9HGRKVhB9FiEo4Y3koPsNmBmLJbpXg2mp1hXcS59Y --amount 1 --yes --password-file right", 1, "public half");
+    lab.refuses(&format!("{pay} --yes --password-file right"), 1, "public half");
 }
 
 #[tokio::test(flavor = "multi_thread")]

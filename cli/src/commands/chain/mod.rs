@@ -18,7 +18,7 @@ pub(crate) use endpoints::{Endpoints, failed, made, network};
 #[derive(Debug, ClapArgs)]
 #[command(
     args_override_self = true,
-    after_help = "Amounts are TAO, or alpha of the subnet. Nothing here needs a cluster. What sends\nneeds a key, says first what it would do, and asks; --dry-run only says it."
+    after_help = "Amounts are TAO, or alpha of the subnet. Nothing here needs a cluster. What\nsends needs a key, says first what it would do, and asks; --dry-run only says it."
 )]
 pub(crate) struct Chain {
     #[command(subcommand)]

@@ -23,6 +23,7 @@ const FORMAT: &str = "chutes-miner weights to reveal, 1";
 #[derive(Debug, ClapArgs)]
 #[command(
     args_override_self = true,
+    override_usage = "chutes-miner chain commit-weights [OPTIONS] --save <FILE>\n           <NETUID> [UID=WEIGHT]...",
     after_help = "Example:\n  chutes-miner chain commit-weights 2 7=1 9=0.5 --save weights.json\n  \
         chutes-miner chain reveal-weights weights.json\n\n\
         The file has the salt. It is written before anything is sent: without it these\n\
