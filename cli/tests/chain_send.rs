@@ -212,6 +212,42 @@ async fn a_dry_run_tells_all_and_sends_nothing_and_yes_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_loses_a_place_on_a_full_subnet_is_told() {
+    let lab = Lab::new().await;
+    lab.registers();
+    for item in ["SubnetworkN", "MaxAllowedUids"] {
+        lab.set(0, lab.runtime.storage_key("SubtensorModule", item, (64_u16,)).unwrap(), vec![0, 4]);
+    }
+    // An estimate that cannot be made keeps nobody from registering.
+    let unknown = json(&lab.run("register 64 --dry-run -o json"));
+    assert_eq!((&unknown["result"], &unknown["place"]["free"]), (&"would_succeed".into(), &false.into()));
+    assert!(unknown["place"]["unknown"].is_string() && unknown["place"]["uid"].is_null(), "{unknown}");
+
+    // Subnet 1 as it was recorded, under the number 64.
+    let hex = |value: &Value| hex::decode(value.as_str().unwrap().trim_start_matches("0x")).unwrap();
+    for call in ["SubnetInfoRuntimeApi_get_selective_mechagraph", "NeuronInfoRuntimeApi_get_neurons_lite"] {
+        let (_, params, answer) = exchange("metagraph", call);
+        let arguments = [&[64, 0], &hex(&params[1])[2..]].concat();
+        lab.sim.change(|world| world.set_call(0, call, arguments, hex(&answer["result"])));
+    }
+    let told = json(&lab.run("register 64 --dry-run -o json"));
+    let graph = json(&lab.run("metagraph 64 -o json"));
+    let number = |value: &Value| value.as_u64().unwrap();
+    let (block, immunity) = (number(&graph["block"]["number"]), number(&graph["immunity_period"]));
+    let exposed = graph["neurons"].as_array().unwrap().iter().filter(|one| number(&one["registered_at"]) + immunity <= block);
+    let owner = &graph["owner_hotkey"];
+    let weakest = exposed.filter(|one| one["hotkey"] != *owner).min_by_key(|one| {
+        let keys = ["emission", "registered_at", "uid"];
+        keys.map(|key| number(&one[key]))
+    });
+    let weakest = weakest.unwrap();
+    assert_eq!((&told["place"]["uid"], &told["place"]["hotkey"]), (&weakest["uid"], &weakest["hotkey"]));
+    let words = format!("1024 of 1024 are taken; it takes that of UID {}", weakest["uid"]);
+    let shown = lab.done("register 64 --dry-run").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains(&words), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_opened_or_asked_where_nobody_can_say_yes() {
     let lab = Lab::new().await;
     lab.registers();
@@ -341,7 +377,7 @@ async fn what_would_hurt_a_chutes_miner_needs_more_than_a_yes() {
     lab.refuses("serve-axon 64 --ip 10.0.0.1 --port 8091 --yes", 2, "cannot be reached from outside");
 
     // A coldkey that has a UID already, while only its best is paid: the clock of this chain says 1970.
-    let (_, _, answer) = exchange("metagraph");
+    let (_, _, answer) = exchange("metagraph", "NeuronInfoRuntimeApi_get_neurons_lite");
     let neurons = hex::decode(answer["result"].as_str().unwrap().trim_start_matches("0x")).unwrap();
     lab.sim.change(|world| world.set_call(0, "NeuronInfoRuntimeApi_get_neurons_lite", vec![64, 0], neurons.clone()));
     let decoded: Vec<Neuron> = lab.runtime.call_answer("NeuronInfoRuntimeApi", "get_neurons_lite", &neurons).unwrap();
@@ -354,9 +390,9 @@ async fn what_would_hurt_a_chutes_miner_needs_more_than_a_yes() {
     lab.refuses("register 64 --limit 1 --yes --accept-warnings", 3, "coldkey");
 }
 
-fn exchange(scenario: &str) -> (String, Value, Value) {
+fn exchange(scenario: &str, call: &str) -> (String, Value, Value) {
     let all = Recording::shipped().unwrap().exchanges(scenario).unwrap();
-    all.into_iter().find(|(method, params, _)| method == "state_call" && params[0] == "NeuronInfoRuntimeApi_get_neurons_lite").unwrap()
+    all.into_iter().find(|(method, params, _)| method == "state_call" && params[0] == call).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
