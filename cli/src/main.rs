@@ -26,15 +26,12 @@ fn main() -> ExitCode {
         let _ = Args::command().print_help();
         return ExitCode::SUCCESS;
     };
-    let compat = args.compat_exit || std::env::var("CHUTES_COMPAT").is_ok_and(|version| version.starts_with("0."));
-    // Nothing of it runs before it is waited for.
-    let work: Pin<Box<dyn Future<Output = Result<(), Failure>>>> = match command {
-        // Waits for people and passwords, and talks to nobody.
     // The existing command line has no `chain`; its 0 for what failed would pass for a registration.
     let existing = !matches!(command, Command::Chain(_));
     let compat = existing && (args.compat_exit || std::env::var("CHUTES_COMPAT").is_ok_and(|version| version.starts_with("0.")));
-    // Waits for people and passwords, and talks to nobody.
-    let command = match command {
+    // Nothing of it runs before it is waited for.
+    let work: Pin<Box<dyn Future<Output = Result<(), Failure>>>> = match command {
+        // Waits for people and passwords, and talks to nobody.
         Command::Wallet(args) => return finish(commands::wallet::run(args), compat),
         Command::AddNode(args) => Box::pin(commands::add_node::run(args)),
         Command::DeleteNode(args) => Box::pin(commands::delete_node::run(args)),

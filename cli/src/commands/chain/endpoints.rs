@@ -32,17 +32,16 @@ pub(crate) struct Endpoints {
     block: Option<u64>,
 }
 
-impl Endpoints {
-    /// These endpoints, at the newest final block.
-    pub(crate) fn of(endpoint: Vec<String>) -> Self {
-        Self { endpoint, archive: Vec::new(), block: None }
-    }
-
 fn wrong(error: &dyn std::fmt::Display) -> Failure {
     Failure::new(Kind::Usage, error.to_string())
 }
 
 impl Nodes {
+    /// These endpoints.
+    pub(crate) fn of(endpoint: Vec<String>) -> Self {
+        Self { endpoint }
+    }
+
     /// The chain, which connects when it is first asked, and the name of its network as far as that is known.
     pub(crate) fn chain(&self) -> Result<(Chain, String), Failure> {
         let config = self.config()?;

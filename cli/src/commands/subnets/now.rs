@@ -1,7 +1,7 @@
 //! What the chain says now, as one more snapshot that no file holds.
 
 use crate::{
-    commands::chain::{Endpoints, failed, made, network},
+    commands::chain::{Nodes, failed, made, network},
     failure::{Failure, Kind},
     output::{note, span},
 };
@@ -32,7 +32,7 @@ pub(super) async fn moment(at: &At, asked_for: bool) -> Result<String, Failure> 
 
 /// Reads these subnets, or all if none is named, at the newest final block.
 pub(super) async fn read(endpoint: &[String], wanted: &str, netuids: &[u16]) -> Result<Snapshot, Failure> {
-    let (chain, given) = Endpoints::of(endpoint.to_vec()).chain()?;
+    let (chain, given) = Nodes::of(endpoint.to_vec()).chain()?;
     let found = network(&chain, given).await?;
     // A chain that nobody knows may be called anything but the one that is known by its first block.
     if found != wanted && (found != UNKNOWN || wanted == Network::Finney.name()) {
