@@ -25,7 +25,9 @@ pub(super) async fn moment(at: &At, asked_for: bool) -> Result<String, Failure> 
     let age = made.map_or(0, |made| now.as_second() - made.as_second());
     if age > BEHIND && !asked_for {
         let what = format!("the newest final block was made {} ago: a snapshot of it would tell of then, not of now", span(age));
-        return Err(Failure::new(Kind::RemoteFailed, what).advise("--endpoint URL, another node; to keep that block, subnets snapshot --block N"));
+        return Err(
+            Failure::new(Kind::RemoteFailed, what).advise("--endpoint URL, another node; to keep that block, subnets snapshot --block N")
+        );
     }
     Ok(made.unwrap_or(now).strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string())
 }
