@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chain::follow::{Changes, FollowError, Follower, Held, Opened, Place, TenureSink};
+use chain::follow::{Changes, Closed, FollowError, Follower, Held, LeftOut, Opened, Place, Standing, TenureSink};
 use chain::read::rpc::{RpcError, RpcOptions};
 use chain::read::{AccountId, Block, Chain, ChainConfig, ReadError};
 use chain_sim::{Faults, Sim};
@@ -27,6 +27,8 @@ struct Kept {
     rows: Vec<Row>,
     prices: Vec<(u16, u64, u64)>,
     blocks: Vec<u64>,
+    closed: Vec<Closed>,
+    left_out: Vec<LeftOut>,
     /// Errors to give: whether the block is taken in all the same.
     failures: Vec<bool>,
 }
@@ -67,6 +69,11 @@ impl TenureSink for Memory {
             }
             kept.rows.push((*opened, opened.passed.then_some((block.number, "replaced"))));
         }
+        for (netuid, uid, standing) in &changes.standings {
+            held.subnets.get_mut(netuid).unwrap().get_mut(uid).unwrap().standing = *standing;
+        }
+        kept.closed.extend(&changes.closed);
+        kept.left_out.extend(changes.left_out);
         held.subnets.retain(|_, places| !places.is_empty());
         held.prices.extend(changes.prices.iter().copied());
         kept.prices.extend(changes.prices.iter().map(|(netuid, price)| (*netuid, block.number, *price)));
@@ -123,9 +130,24 @@ fn assert_told(memory: &Memory) {
     let sold = kept.rows.iter().find(|(opened, _)| opened.continues == Some(3) && opened.uid == 3).unwrap();
     assert_eq!(
         sold.0.place,
-        Place { hotkey: AccountId([4; 32]), coldkey: Some(AccountId([144; 32])), registered_at: b - 996, validator: false }
+        Place {
+            hotkey: AccountId([4; 32]),
+            coldkey: Some(AccountId([144; 32])),
+            registered_at: b - 996,
+            standing: Standing { validator: false, owner: Some(false), emission_rao: Some(3_000) },
+        }
     );
-    let validators: BTreeSet<u16> = kept.rows.iter().filter(|(opened, _)| opened.place.validator).map(|(opened, _)| opened.uid).collect();
+    // What the block before the end says: an epoch had come since the last look.
+    let end = |uid: u16, at: u64| kept.closed.iter().find(|one| (one.netuid, one.uid, one.at) == (64, uid, at)).unwrap();
+    let paid = |rao| Standing { validator: false, owner: Some(false), emission_rao: Some(rao) };
+    assert_eq!((end(3, b + 1).standing, end(3, b + 1).place.standing), (paid(3_007), paid(3_000)));
+    assert_eq!(end(3, b + 1).immunity_period, Some(4_096));
+    assert_eq!(end(0, b + 2).standing, Standing { validator: true, ..paid(0) });
+    assert_eq!(end(4, b + 3).standing, Standing { owner: Some(true), ..paid(4_000) });
+    let paid_for: Vec<_> = kept.rows.iter().filter_map(|(opened, _)| Some((opened.place.hotkey.0[0], opened.burn_rao?))).collect();
+    assert_eq!(paid_for, [(20, 500_000), (21, 629_000), (22, 629_000)]);
+    assert_eq!(kept.left_out, []);
+    let validators: BTreeSet<u16> = kept.rows.iter().filter(|(opened, _)| opened.place.standing.validator).map(|(opened, _)| opened.uid).collect();
     assert_eq!(validators, BTreeSet::from([0]));
 }
 
@@ -240,5 +262,79 @@ async fn another_chain_is_not_followed_into_the_same_sink() {
     next(&mut Follower::new(chain(&sim), memory.clone(), None, None)).await.unwrap();
     sim.change(|world| world.set_genesis([9; 32]));
     let error = next(&mut Follower::new(chain(&sim), memory.clone(), None, None)).await.unwrap_err();
+    assert!(matches!(error, FollowError::AnotherChain(_)), "{error}");
+}
+
+#[tokio::test]
+async fn blocks_that_nobody_keeps_are_left_out_where_that_is_wanted_and_named() {
+    let sim = Sim::start(Story::told().world).await.unwrap();
+    let memory = Memory::default();
+    let follower = || Follower::new(chain(&sim), memory.clone(), None, None).leaving_out();
+    next(&mut follower()).await.unwrap();
+    sim.advance(400);
+    let newest = sim.change(|world| world.finalized());
+    let mut going = follower();
+    let taken = going.next().await.unwrap();
+    let left_out = LeftOut { from: FIRST + 1, to: newest - 1 };
+    assert_eq!((taken.block.number, taken.first, taken.running, taken.changes.left_out), (newest, false, 4, Some(left_out)));
+    let seen = memory.0.lock().unwrap();
+    let of_64 = seen.closed.iter().filter(|one| one.netuid == 64);
+    let ends: Vec<_> = of_64.map(|one| (one.uid, one.at, one.last_seen, one.end.name())).collect();
+    let since = Some(FIRST);
+    assert_eq!(
+        ends,
+        [
+            (0, BLOCK + 2, since, "replaced"),
+            // Who sits on UID 1 was registered long before: swapped and then moved there. UID 1 was no newcomer's prey, as far as is known.
+            (1, newest, since, "unseen"),
+            (2, newest, since, "unseen"),
+            (3, newest, since, "unseen"),
+            (4, newest, since, "moved"),
+        ]
+    );
+    let others: Vec<_> = seen.closed.iter().filter(|one| one.netuid != 64).map(|one| (one.netuid, one.uid, one.end.name())).collect();
+    assert_eq!(others, [(7, 0, "network_removed"), (7, 1, "network_removed")]);
+    assert!(seen.rows.iter().all(|(opened, _)| opened.from == FIRST || (opened.from == newest && opened.burn_rao.is_none())));
+    let now: Vec<_> = seen.held.as_ref().unwrap().subnets[&64].values().map(|place| place.hotkey.0[0]).collect();
+    assert_eq!(now, [22, 33, 5]);
+    assert_eq!(seen.prices.iter().filter(|(_, block, _)| *block == newest).count(), 1);
+    drop(seen);
+    // From there on it is block by block again, also for another program.
+    sim.advance(2);
+    assert_eq!(next(&mut going).await.unwrap(), newest + 1);
+    assert_eq!(next(&mut follower()).await.unwrap(), newest + 2);
+    assert_eq!(memory.0.lock().unwrap().left_out, [left_out]);
+}
+
+#[tokio::test]
+async fn what_is_kept_fewer_blocks_by_one_node_is_not_given_up() {
+    let mut world = Story::told().world;
+    world.keeps = Some(4);
+    let sim = Sim::start(world).await.unwrap();
+    let memory = Memory::default();
+    let follower = || Follower::new(chain(&sim), memory.clone(), None, None).leaving_out();
+    next(&mut follower()).await.unwrap();
+    sim.advance(100);
+    let error = next(&mut follower()).await.unwrap_err();
+    assert!(matches!(error, FollowError::Read(ReadError::Rpc(RpcError::Discarded { .. }))), "{error}");
+    assert_eq!(memory.0.lock().unwrap().blocks, [FIRST]);
+}
+
+#[tokio::test]
+async fn a_node_that_is_behind_is_no_other_chain() {
+    let sim = Sim::start(Story::told().world).await.unwrap();
+    sim.advance(6);
+    let memory = Memory::default();
+    next(&mut Follower::new(chain(&sim), memory.clone(), None, None)).await.unwrap();
+    // It has heard of a block of that number, on a fork that it gives up when it has caught up.
+    let mut world = Story::told().world;
+    world.advance(4);
+    world.pin(BLOCK + 4, [9; 32]);
+    let behind = Sim::start(world).await.unwrap();
+    let error = next(&mut Follower::new(chain(&behind), memory.clone(), None, None)).await.unwrap_err();
+    assert!(matches!(error, FollowError::Read(ReadError::NoSuchBlock(_))), "{error}");
+    // Once it calls that block final, it is another chain's.
+    behind.advance(2);
+    let error = next(&mut Follower::new(chain(&behind), memory.clone(), None, None)).await.unwrap_err();
     assert!(matches!(error, FollowError::AnotherChain(_)), "{error}");
 }

@@ -44,5 +44,8 @@ pub use outbox::{Publisher, Topic};
 pub use rebuild::{ClaimDispute, LivePlacement, Rebuilt};
 pub use sagas::{SagaStep, StepState};
 pub use servers::{GpuFacts, KnownGpu, KnownServer, ServerFacts};
-pub use tenures::{ChainBlock, Follow, FollowKey, NewTenure, RunningTenure, TenureChanges, TenureEnd, TenureLife};
+pub use tenures::{
+    ChainBlock, Follow, FollowGap, FollowKey, KeptTenure, NewTenure, PruneRules, RunningTenure, TenureChanges, TenureEnd, TenureLife,
+    TenureStanding,
+};
 pub use wakeups::{Wakeups, Woken};

@@ -15,8 +15,19 @@ pub struct Place {
     pub coldkey: Option<AccountId>,
     /// Block in which the UID was given to it, or to the hotkey that it was swapped for.
     pub registered_at: u64,
+    /// What else is known of it.
+    pub standing: Standing,
+}
+
+/// How a UID stands in a block. It changes with nothing that tells of it, so it is as of the last look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
     /// Whether it may set weights: validators are seldom pruned, and no measure for miners.
     pub validator: bool,
+    /// Whether it is one of the subnet owner's UIDs that are never pruned; `None` where that is not known.
+    pub owner: Option<bool>,
+    /// Alpha of the last epoch, in rao; `None` where it is not known.
+    pub emission_rao: Option<u64>,
 }
 
 /// Who sits on the UIDs of a subnet.
@@ -38,11 +49,14 @@ pub enum End {
     Trimmed,
     /// The subnet is no more.
     NetworkRemoved,
+    /// It lost the UID in blocks that were left out: by a trim, or to a newcomer who lost it, too.
+    Unseen,
 }
 
 impl End {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Replaced, Self::Swapped, Self::Sold, Self::Moved, Self::Trimmed, Self::NetworkRemoved];
+    pub const ALL: [Self; 7] =
+        [Self::Replaced, Self::Swapped, Self::Sold, Self::Moved, Self::Trimmed, Self::NetworkRemoved, Self::Unseen];
 
     /// Its name in tables and output.
     pub fn name(self) -> &'static str {
@@ -53,6 +67,7 @@ impl End {
             Self::Moved => "moved",
             Self::Trimmed => "trimmed",
             Self::NetworkRemoved => "network_removed",
+            Self::Unseen => "unseen",
         }
     }
 
@@ -69,12 +84,18 @@ pub struct Closed {
     pub netuid: u16,
     /// Where.
     pub uid: u16,
-    /// Who sat there.
+    /// Who sat there, as it was held.
     pub place: Place,
-    /// The block.
+    /// The block; the last possible one where blocks were left out.
     pub at: u64,
+    /// The last block that shows it, where the blocks after were left out.
+    pub last_seen: Option<u64>,
     /// How.
     pub end: End,
+    /// How it stood in the block before, or when it was last looked at.
+    pub standing: Standing,
+    /// Blocks of immunity on the subnet in the block before; `None` where that was not read.
+    pub immunity_period: Option<u16>,
 }
 
 /// A tenure that began.
@@ -92,6 +113,49 @@ pub struct Opened {
     pub continues: Option<u16>,
     /// Whether it was pruned in the very block in which it was registered.
     pub passed: bool,
+    /// What a registration cost in the block before it was registered, in rao; `None` where that block was not read, and for what goes
+    /// on.
+    pub burn_rao: Option<u64>,
+}
+
+/// From which state of a subnet to which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Which subnet.
+    pub netuid: u16,
+    /// The block of the older state.
+    pub since: u64,
+    /// The block of the newer one: the next, unless blocks were left out.
+    pub block: u64,
+    /// Whether the subnet was removed since, and another may have its number.
+    pub new_generation: bool,
+}
+
+impl Step {
+    /// The last block before those that were left out, if any were.
+    fn last_seen(&self) -> Option<u64> {
+        (self.since.saturating_add(1) < self.block).then_some(self.since)
+    }
+}
+
+/// What a subnet prunes by, and when it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Blocks for which a new UID is immune.
+    pub immunity_period: Option<u16>,
+    /// Non-immune UIDs that stay; `None` on a runtime without such a rule.
+    pub min_non_immune_uids: Option<u16>,
+    /// UIDs there may be.
+    pub max_uids: Option<u16>,
+}
+
+/// Blocks that were left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// The first.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
 }
 
 /// What changed in a block.
@@ -101,10 +165,14 @@ pub struct Changes {
     pub closed: Vec<Closed>,
     /// Tenures that began.
     pub opened: Vec<Opened>,
-    /// UIDs that gained or lost a validator permit: subnet, UID, whether it has one. Seen only when something else changed there.
-    pub permits: Vec<(u16, u16, bool)>,
+    /// UIDs that stand otherwise than at the last look: subnet, UID, how.
+    pub standings: Vec<(u16, u16, Standing)>,
+    /// Subnets that were looked at, and what they prune by; `None` for one that is no more.
+    pub looks: Vec<(u16, Option<Rules>)>,
     /// Prices of a registration, by subnet, in rao, that differ enough from the last one kept.
     pub prices: Vec<(u16, u64)>,
+    /// The blocks since the last one that was taken in, if they were left out.
+    pub left_out: Option<LeftOut>,
 }
 
 impl Changes {
@@ -113,14 +181,26 @@ impl Changes {
         *self == Self::default()
     }
 
-    /// Adds what a subnet's state in block `block` differs by from the one that was held.
+    /// Adds what a subnet's newer state differs by from the one that was held. `registered` are the registrations that the block's events
+    /// tell of, in order.
     ///
-    /// `registered` are the registrations that the block's events tell of, in order. `new_generation` says that the subnet was removed
-    /// since, and that another may have its number.
-    pub fn compare(&mut self, netuid: u16, block: u64, before: &Places, after: &Places, registered: &[(u16, Place)], new_generation: bool) {
+    /// Over blocks that were left out, an end is dated to the latest block that it can have had: the registration of the successor, who
+    /// may be the last of several, or the block of the newer state. Who came and went in between is not seen.
+    pub fn compare(&mut self, step: &Step, before: &Places, after: &Places, registered: &[(u16, Place)]) {
+        let Step { netuid, block, new_generation, .. } = *step;
+        let last_seen = step.last_seen();
+        let close = |uid: u16, place: &Place, at: u64, end: End| Closed {
+            netuid,
+            uid,
+            place: *place,
+            at,
+            last_seen,
+            end,
+            standing: place.standing,
+            immunity_period: None,
+        };
         if new_generation {
-            let end = |(uid, place): (&u16, &Place)| Closed { netuid, uid: *uid, place: *place, at: block, end: End::NetworkRemoved };
-            self.closed.extend(before.iter().map(end));
+            self.closed.extend(before.iter().map(|(uid, place)| close(*uid, place, block, End::NetworkRemoved)));
         }
         let none = Places::new();
         let before = if new_generation { &none } else { before };
@@ -134,8 +214,8 @@ impl Changes {
             let (from, end) = match (was_on.get(&now.hotkey).filter(|from| same_life(from)), before.get(uid)) {
                 (Some(from), _) if from != uid => (*from, End::Moved),
                 (Some(_), Some(was)) if was.coldkey == now.coldkey => {
-                    if was.validator != now.validator {
-                        self.permits.push((netuid, *uid, now.validator));
+                    if was.standing != now.standing {
+                        self.standings.push((netuid, *uid, now.standing));
                     }
                     kept.insert(*uid);
                     continue;
@@ -150,7 +230,9 @@ impl Changes {
         }
         let replaced_at = |uid: &u16| {
             let (was, now) = (before.get(uid)?, after.get(uid)?);
-            let newcomer = !origins.contains_key(uid) && now.registered_at > was.registered_at;
+            // Over blocks that were left out, somebody may have been swapped and then moved here, and is no newcomer.
+            let lately = last_seen.is_none_or(|last_seen| now.registered_at > last_seen);
+            let newcomer = !origins.contains_key(uid) && now.registered_at > was.registered_at && lately;
             // A registration that was not noticed at once is dated by the chain.
             newcomer.then_some(now.registered_at.min(block))
         };
@@ -158,19 +240,23 @@ impl Changes {
             let (end, at) = match (goes_on.get(uid), replaced_at(uid)) {
                 (Some(end), _) => (*end, block),
                 (None, Some(at)) => (End::Replaced, at),
+                (None, None) if last_seen.is_some() => (End::Unseen, block),
                 (None, None) => (End::Trimmed, block),
             };
-            self.closed.push(Closed { netuid, uid: *uid, place: *was, at, end });
+            self.closed.push(close(*uid, was, at, end));
         }
         // Registered and pruned within the block: all but the last registration on a UID.
         for (index, (uid, place)) in registered.iter().enumerate() {
             if registered.iter().skip(index + 1).any(|(later, _)| later == uid) {
-                self.opened.push(Opened { netuid, uid: *uid, place: *place, from: block, continues: None, passed: true });
+                let (uid, place) = (*uid, *place);
+                self.opened.push(Opened { netuid, uid, place, from: block, continues: None, passed: true, burn_rao: None });
             }
         }
         for (uid, place) in after.iter().filter(|(uid, _)| !kept.contains(uid)) {
-            let from = replaced_at(uid).unwrap_or(block);
-            self.opened.push(Opened { netuid, uid: *uid, place: *place, from, continues: origins.get(uid).copied(), passed: false });
+            // Over blocks that were left out, only those are seen who did not go before the newer state: they are watched from there on.
+            let from = replaced_at(uid).filter(|_| last_seen.is_none()).unwrap_or(block);
+            let (uid, place, continues) = (*uid, *place, origins.get(uid).copied());
+            self.opened.push(Opened { netuid, uid, place, from, continues, passed: false, burn_rao: None });
         }
     }
 }

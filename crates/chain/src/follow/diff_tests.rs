@@ -1,16 +1,20 @@
 use super::*;
 
 fn place(hotkey: u8, registered_at: u64) -> Place {
-    Place { hotkey: AccountId([hotkey; 32]), coldkey: Some(AccountId([200; 32])), registered_at, validator: false }
+    Place { hotkey: AccountId([hotkey; 32]), coldkey: Some(AccountId([200; 32])), registered_at, standing: Standing::default() }
 }
 
 fn places(of: &[(u16, Place)]) -> Places {
     of.iter().copied().collect()
 }
 
+fn step(since: u64, new_generation: bool) -> Step {
+    Step { netuid: 64, since, block: 100, new_generation }
+}
+
 fn compare(before: &Places, after: &Places) -> Changes {
     let mut changes = Changes::default();
-    changes.compare(64, 100, before, after, &[], false);
+    changes.compare(&step(99, false), before, after, &[]);
     changes
 }
 
@@ -44,10 +48,11 @@ fn registrations_replace_and_join_and_a_late_one_is_dated_by_the_chain() {
 fn swaps_and_sales_go_on_and_permits_are_noted() {
     let before = places(&[(0, place(1, 7)), (1, place(2, 9)), (2, place(3, 9))]);
     let sold = Place { coldkey: None, ..place(2, 9) };
-    let after = places(&[(0, place(4, 7)), (1, sold), (2, Place { validator: true, ..place(3, 9) })]);
+    let may = Standing { validator: true, ..Standing::default() };
+    let after = places(&[(0, place(4, 7)), (1, sold), (2, Place { standing: may, ..place(3, 9) })]);
     let changes = compare(&before, &after);
     assert_eq!(told(&changes), (vec![(0, End::Swapped, 100), (1, End::Sold, 100)], vec![(0, 100, Some(0)), (1, 100, Some(1))]));
-    assert_eq!(changes.permits, [(64, 2, true)]);
+    assert_eq!(changes.standings, [(64, 2, may)]);
 }
 
 #[test]
@@ -74,7 +79,7 @@ fn a_new_generation_goes_on_with_nothing() {
     let before = places(&[(0, place(1, 7)), (1, place(2, 9))]);
     let after = places(&[(0, place(1, 100))]);
     let mut changes = Changes::default();
-    changes.compare(64, 100, &before, &after, &[], true);
+    changes.compare(&step(99, true), &before, &after, &[]);
     let (closed, opened) = told(&changes);
     assert_eq!(closed, [(0, End::NetworkRemoved, 100), (1, End::NetworkRemoved, 100)]);
     assert_eq!(opened, [(0, 100, None)]);
@@ -84,8 +89,26 @@ fn a_new_generation_goes_on_with_nothing() {
 fn who_came_and_went_within_a_block_is_not_forgotten() {
     let (before, after) = (places(&[(0, place(1, 7))]), places(&[(0, place(3, 100))]));
     let mut changes = Changes::default();
-    changes.compare(64, 100, &before, &after, &[(0, place(2, 100)), (0, place(3, 100))], false);
+    changes.compare(&step(99, false), &before, &after, &[(0, place(2, 100)), (0, place(3, 100))]);
     let passed: Vec<(u8, bool)> = changes.opened.iter().map(|one| (one.place.hotkey.0[0], one.passed)).collect();
     assert_eq!(passed, [(2, true), (3, false)]);
     assert_eq!(changes.closed.len(), 1);
+}
+
+#[test]
+fn over_blocks_that_were_left_out_no_end_has_a_moment_and_no_newcomer_was_seen_before() {
+    let before = places(&[(0, place(1, 7)), (1, place(2, 9)), (2, place(3, 10)), (3, place(4, 11)), (4, place(5, 12))]);
+    // UID 1 was replaced, UID 2 swapped, and what became of UIDs 3 and 4 cannot be told: the survivor of UID 4 sits on UID 3.
+    let after = places(&[(0, place(1, 7)), (1, place(6, 60)), (2, place(7, 10)), (3, place(5, 12))]);
+    let mut changes = Changes::default();
+    changes.compare(&step(40, false), &before, &after, &[]);
+    let closed: Vec<_> = changes.closed.iter().map(|one| (one.uid, one.end, one.at, one.last_seen)).collect();
+    let since = Some(40);
+    assert_eq!(
+        closed,
+        [(1, End::Replaced, 60, since), (2, End::Swapped, 100, since), (3, End::Unseen, 100, since), (4, End::Moved, 100, since)]
+    );
+    assert_eq!(told(&changes).1, [(1, 100, None), (2, 100, Some(2)), (3, 100, Some(4))]);
+    // The next block is no such thing.
+    assert!(compare(&before, &after).closed.iter().all(|one| one.last_seen.is_none() && one.end != End::Unseen));
 }

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Held, Place, Places};
+use super::standing::Facts;
+use super::{Held, Place, Places, Rules, Standing};
 use crate::read::scale::Value;
 use crate::read::{AccountId, At, Event, ReadError};
 
 const PALLET: &str = "SubtensorModule";
+
+/// Blocks in which each subnet is looked at once though nothing tells of a change: an epoch, with which permits and emissions change.
+const LOOK_EVERY: u64 = 360;
 
 /// What is read of every block.
 pub(super) struct Seen {
@@ -23,8 +27,10 @@ pub(super) struct Look {
     pub(super) places: Places,
     /// Registrations of the block, in order.
     pub(super) registered: Vec<(u16, Place)>,
-    /// Whether it is another subnet than in the block before, or none.
+    /// Whether it is another subnet than in the older block, or none.
     pub(super) new_generation: bool,
+    /// What it prunes by; `None` for a subnet that is not there.
+    pub(super) rules: Option<Rules>,
 }
 
 impl Seen {
@@ -42,8 +48,13 @@ impl Seen {
         Ok(Self { sizes, prices, events })
     }
 
-    /// Subnets in which something may have changed since `held`.
-    pub(super) fn touched(&self, held: &Held, only: Option<u16>) -> BTreeSet<u16> {
+    /// All subnets that are there, or were.
+    pub(super) fn all(&self, held: &Held) -> BTreeSet<u16> {
+        self.sizes.keys().chain(held.subnets.keys()).copied().collect()
+    }
+
+    /// Subnets in which something may have changed since `held`, and those whose turn it is.
+    pub(super) fn touched(&self, held: &Held, block: u64, only: Option<u16>) -> BTreeSet<u16> {
         let size = |places: &Places| u16::try_from(places.len()).ok();
         let mut touched: BTreeSet<u16> = self
             .sizes
@@ -52,6 +63,8 @@ impl Seen {
             .map(|(netuid, _)| *netuid)
             .collect();
         touched.extend(held.subnets.keys().filter(|netuid| !self.sizes.contains_key(netuid)));
+        let turn = block.checked_rem(LOOK_EVERY);
+        touched.extend(self.sizes.keys().filter(|netuid| u64::from(**netuid).checked_rem(LOOK_EVERY) == turn));
         for event in self.events.iter().filter(|event| event.pallet == PALLET) {
             match event.name.as_str() {
                 "NeuronRegistered" | "BulkNeuronsRegistered" | "NetworkAdded" | "NetworkRemoved" | "MaxAllowedUidsSet" => {
@@ -72,8 +85,8 @@ impl Seen {
         touched
     }
 
-    /// Reads a subnet.
-    pub(super) async fn look(&self, at: &At, netuid: u16) -> Result<Look, ReadError> {
+    /// Reads a subnet, of which the state in block `since` is known.
+    pub(super) async fn look(&self, at: &At, netuid: u16, since: u64) -> Result<Look, ReadError> {
         let of_it = |name: &str| {
             let name = name.to_owned();
             let it = move |event: &&Event| {
@@ -83,13 +96,11 @@ impl Seen {
         };
         let removed = of_it("NetworkRemoved").next().is_some();
         let Some(n) = self.sizes.get(&netuid).copied() else {
-            return Ok(Look { places: Places::new(), registered: Vec::new(), new_generation: true });
+            return Ok(Look { places: Places::new(), registered: Vec::new(), new_generation: true, rules: None });
         };
         let made_at = at.storage::<u64>(PALLET, "NetworkRegisteredAt", (netuid,));
-        let permits = at.storage::<Vec<bool>>(PALLET, "ValidatorPermit", (netuid,));
-        let (hotkeys, registered_at, made_at, permits) =
-            futures::try_join!(at.hotkeys(netuid), at.registered_at(netuid), made_at, permits)?;
-        let permits = permits.unwrap_or_default();
+        let (hotkeys, registered_at, made_at, facts) =
+            futures::try_join!(at.hotkeys(netuid), at.registered_at(netuid), made_at, Facts::read(at, netuid))?;
         let registered: Vec<(u16, AccountId)> =
             of_it("NeuronRegistered").filter_map(|event| event.fields.item(1)?.as_u16().zip(event.fields.item(2)?.as_account())).collect();
         let asked: BTreeSet<AccountId> = hotkeys.values().copied().chain(registered.iter().map(|(_, hotkey)| *hotkey)).collect();
@@ -102,14 +113,22 @@ impl Seen {
                 why: format!("UID {uid} of subnet {netuid} has no hotkey or no block of registration, and {n} UIDs are in use"),
             };
             let (hotkey, registered_at) = hotkeys.get(&uid).zip(registered_at.get(&uid)).ok_or_else(missing)?;
-            let validator = permits.get(usize::from(uid)).copied().unwrap_or(false);
             let coldkey = owners.get(hotkey).copied();
-            places.insert(uid, Place { hotkey: *hotkey, coldkey, registered_at: *registered_at, validator });
+            places.insert(uid, Place { hotkey: *hotkey, coldkey, registered_at: *registered_at, standing: Standing::default() });
+        }
+        for (uid, standing) in facts.standings(&places) {
+            if let Some(place) = places.get_mut(&uid) {
+                place.standing = standing;
+            }
         }
         let block = at.block().number;
-        let place = |hotkey: AccountId| Place { hotkey, coldkey: owners.get(&hotkey).copied(), registered_at: block, validator: false };
+        let place = |hotkey: AccountId| {
+            let coldkey = owners.get(&hotkey).copied();
+            Place { hotkey, coldkey, registered_at: block, standing: Standing::default() }
+        };
         let registered = registered.into_iter().map(|(uid, hotkey)| (uid, place(hotkey))).collect();
-        Ok(Look { places, registered, new_generation: removed || made_at == Some(block) })
+        let new_generation = removed || made_at.is_some_and(|at| at > since);
+        Ok(Look { places, registered, new_generation, rules: Some(facts.rules) })
     }
 }
 

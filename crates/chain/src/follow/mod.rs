@@ -10,8 +10,16 @@
 //! A [`TenureSink`] takes a block's changes and the block as its new position in one transaction, and only if its position is the block
 //! before. A [`Follower`] begins at that position, and after any error it forgets what it holds and loads it again: a write that may or
 //! may not have happened is then seen to have. Blocks come from [`FinalizedBlocks`](crate::read::FinalizedBlocks), in order and each the
-//! child of the one before. A block that cannot be read, because nodes keep the state of the last 256 only and no archive was named, is
-//! an error and never skipped.
+//! child of the one before.
+//!
+//! A block that cannot be read, because nodes keep the state of the last 256 only and no archive was named, is an error, unless
+//! [`Follower::leaving_out`] allows for it. Then the newest final block is taken in next, with the blocks in between as [`LeftOut`]: all
+//! subnets are compared with what was held, and what ended carries the last block that showed it.
+//!
+//! # What no event tells of
+//!
+//! Who may validate, who is protected as the owner's, and what was paid in the last epoch ([`Standing`]) is read with each look at a
+//! subnet, and each subnet is looked at once in 360 blocks. Of a tenure that ended it is that of the block before.
 //!
 //! # Memory
 //!
@@ -21,7 +29,8 @@ pub mod diff;
 mod follower;
 mod look;
 mod sink;
+mod standing;
 
-pub use diff::{Changes, Closed, End, Opened, Place, Places};
+pub use diff::{Changes, Closed, End, LeftOut, Opened, Place, Places, Rules, Standing, Step};
 pub use follower::{FollowError, Follower, Taken};
 pub use sink::{Held, TenureSink};

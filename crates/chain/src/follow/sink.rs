@@ -26,7 +26,7 @@ pub trait TenureSink: Send + Sync {
     fn load(&self) -> impl Future<Output = Result<Option<Held>, Self::Error>> + Send;
 
     /// Takes a block's changes in, all or nothing, together with the block as the new position. `after` is the position that the
-    /// changes start from (`None` for the first block), and it is an error for the sink to be anywhere else. After any other error the
-    /// block may or may not have been taken in.
+    /// changes start from (`None` for the first block), and it is an error for the sink to be anywhere else. `block` is the next one, or
+    /// [`Changes::left_out`] says which are missing. After any other error the block may or may not have been taken in.
     fn take(&self, after: Option<Block>, block: Block, changes: &Changes) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::read::scale::FromScale;
 use crate::read::{AccountId, At, Fixed, ReadError, SelectiveMetagraph};
+use crate::tracker::eviction::{self, Owned};
 use crate::tracker::snapshot::{Key, Parameters, Subnet};
 
 const PALLET: &str = "SubtensorModule";
@@ -114,23 +115,19 @@ fn keys(accounts: &BTreeMap<u16, AccountId>) -> BTreeMap<u16, Key> {
     accounts.iter().filter_map(|(uid, account)| Some((*uid, account.to_string().parse().ok()?))).collect()
 }
 
-/// UIDs that are never pruned because they are the owner's: as many as `limit` of those registered first, but before them all the hotkey
-/// that the subnet names as its owner's (`get_immune_owner_tuples` of the runtime). Without a limit, that hotkey alone.
+/// UIDs that are never pruned because they are the owner's.
 fn owner_uids(whole: &SelectiveMetagraph, limit: Option<u16>) -> Vec<u16> {
-    let named = |list: &Option<Vec<AccountId>>, wanted: Option<AccountId>| -> Vec<u16> {
-        let Some(wanted) = wanted else { return Vec::new() };
-        by_uid(list.as_deref().unwrap_or_default()).into_iter().filter(|(_, account)| *account == wanted).map(|(uid, _)| uid).collect()
-    };
-    let Some(limit) = limit.map(usize::from) else { return named(&whole.hotkeys, whole.owner_hotkey).into_iter().take(1).collect() };
+    let of = |list: &Option<Vec<AccountId>>, index: usize| list.as_ref().and_then(|list| list.get(index).copied());
     let registered = whole.block_at_registration.as_deref().unwrap_or_default();
-    let mut protected = named(&whole.coldkeys, whole.owner_coldkey);
-    protected.sort_by_key(|uid| (registered.get(usize::from(*uid)).copied().unwrap_or(0), *uid));
-    protected.truncate(limit);
-    if let Some(first) = named(&whole.hotkeys, whole.owner_hotkey).first().filter(|uid| !protected.contains(uid)) {
-        protected.insert(0, *first);
-        protected.truncate(limit);
-    }
-    protected
+    let count = [&whole.hotkeys, &whole.coldkeys].into_iter().flatten().map(Vec::len).max().unwrap_or(0);
+    let owned = |(uid, index): (u16, usize)| Owned {
+        uid,
+        hotkey: of(&whole.hotkeys, index),
+        coldkey: of(&whole.coldkeys, index),
+        registered_at: registered.get(index).copied().unwrap_or(0),
+    };
+    let owned: Vec<_> = (0..=u16::MAX).zip(0..count).map(owned).collect();
+    eviction::owner_uids(&owned, whole.owner_coldkey, whole.owner_hotkey, limit)
 }
 
 /// An answer that tells nothing.

@@ -22,6 +22,39 @@ pub struct Neuron {
     pub protected: bool,
 }
 
+/// Whose a UID is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owned<K> {
+    /// Which.
+    pub uid: u16,
+    /// Its hotkey.
+    pub hotkey: Option<K>,
+    /// The owner of that.
+    pub coldkey: Option<K>,
+    /// The block at which it was registered; 0 where that is not known.
+    pub registered_at: u64,
+}
+
+/// UIDs that are never pruned because they are the subnet owner's: as many as `limit` of those registered first, but before them all the
+/// hotkey that the subnet names as its owner's (`get_immune_owner_tuples` of the runtime). Without a limit, that hotkey alone.
+pub fn owner_uids<K: Copy + PartialEq>(
+    uids: &[Owned<K>],
+    owner_coldkey: Option<K>,
+    owner_hotkey: Option<K>,
+    limit: Option<u16>,
+) -> Vec<u16> {
+    let named = uids.iter().find(|one| owner_hotkey.is_some() && one.hotkey == owner_hotkey).map(|one| one.uid);
+    let Some(limit) = limit.map(usize::from) else { return named.into_iter().collect() };
+    let mut owned: Vec<_> = uids.iter().filter(|one| owner_coldkey.is_some() && one.coldkey == owner_coldkey).collect();
+    owned.sort_by_key(|one| (one.registered_at, one.uid));
+    let mut protected: Vec<u16> = owned.into_iter().map(|one| one.uid).take(limit).collect();
+    if let Some(named) = named.filter(|uid| !protected.contains(uid)) {
+        protected.insert(0, named);
+        protected.truncate(limit);
+    }
+    protected
+}
+
 /// What the rule looks at on a subnet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {

@@ -24,6 +24,7 @@ pub mod folder;
 pub mod forecast;
 pub mod price;
 pub mod recommend;
+pub mod replay;
 pub mod snapshot;
 pub mod survival;
 pub mod tenure;

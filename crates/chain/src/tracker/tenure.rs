@@ -15,8 +15,8 @@ use super::{
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Blocks between two snapshots beyond which a beginning between them has no date, and an end only a latest one: a day.
-const MAX_UNDATED: u64 = super::BLOCKS_PER_DAY;
+/// Blocks between two states beyond which a beginning between them has no date, and an end only a latest one: a day.
+pub const MAX_UNDATED: u64 = super::BLOCKS_PER_DAY;
 
 /// What a life is counted from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

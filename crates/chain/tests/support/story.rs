@@ -38,6 +38,7 @@ impl Story {
         let sn64 = |story: &mut Self, at: u64, uids: &[(u8, u8, u64)]| story.state(at, 64, 100, uids);
         sn64(&mut story, 0, &[(1, 101, old(1)), (2, 102, old(2)), (3, 103, old(3)), (4, 104, old(4)), (5, 105, old(5))]);
         story.state(0, 7, 50, &[(1, 101, old(9)), (40, 140, old(9))]);
+        story.subnet_owner(64, 105);
         story.price(0, 64, 500_000);
         story.price(0, 7, 1_000_000);
         // UID 1 of subnet 64 is replaced.
@@ -46,6 +47,8 @@ impl Story {
         story.price(b - 1, 64, 630_000);
         // A block in which nothing happens but a decay that is too small to keep.
         story.price(b, 64, 629_000);
+        // An epoch, too.
+        story.emission(b, 64, &[7, 1007, 2007, 3007, 4007]);
         // The hotkey on UID 2 is swapped, and coldkey 104 is.
         sn64(&mut story, b + 1, &[(1, 101, old(1)), (20, 120, b - 1), (33, 103, old(3)), (4, 144, old(4)), (5, 105, old(5))]);
         story.events(
@@ -92,7 +95,19 @@ impl Story {
         self.put(from, "Burn", &Keys::Subnet(netuid), Some(rao.to_le_bytes().to_vec()));
     }
 
-    /// A subnet from a block on. UID 0 may set weights.
+    /// Whose subnet it is, always.
+    pub(crate) fn subnet_owner(&mut self, netuid: u16, coldkey: u8) {
+        self.put(0, "SubnetOwner", &Keys::Subnet(netuid), Some(vec![coldkey; 32]));
+    }
+
+    /// What each UID was paid.
+    pub(crate) fn emission(&mut self, from: u64, netuid: u16, rao: &[u64]) {
+        let mut bytes = vec![u8::try_from(rao.len() * 4).unwrap()];
+        bytes.extend(rao.iter().flat_map(|rao| rao.to_le_bytes()));
+        self.put(from, "Emission", &Keys::Subnet(netuid), Some(bytes));
+    }
+
+    /// A subnet from a block on. UID 0 may set weights, and each is paid a thousand times its UID.
     pub(crate) fn state(&mut self, from: u64, netuid: u16, made_at: u64, uids: &[(u8, u8, u64)]) {
         let history = self.history.entry(netuid).or_default();
         let before = history.values().next_back().map_or(0, Vec::len);
@@ -105,6 +120,7 @@ impl Story {
         let mut permits = vec![u8::try_from(n * 4).unwrap()];
         permits.extend((0..n).map(|uid| u8::from(uid == 0)));
         self.put(from, "ValidatorPermit", &one, Some(permits));
+        self.emission(from, netuid, &(0..u64::from(n)).map(|uid| uid * 1000).collect::<Vec<_>>());
         for uid in 0..before.max(uids.len()) {
             let place = uids.get(uid).copied();
             let at = Keys::Uid(netuid, u16::try_from(uid).unwrap());

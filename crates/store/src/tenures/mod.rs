@@ -58,8 +58,19 @@ pub struct RunningTenure {
     pub coldkey: Option<Ss58>,
     /// Block of registration.
     pub registered_at: u64,
+    /// How it stands.
+    pub standing: TenureStanding,
+}
+
+/// How a UID stood when it was last looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TenureStanding {
     /// Whether it may set weights.
     pub validator: bool,
+    /// Whether it is one of the subnet owner's that are never pruned; `None` where that is not known.
+    pub owner: Option<bool>,
+    /// Alpha of the last epoch, in rao; `None` where it is not known.
+    pub emission_rao: Option<u64>,
 }
 
 /// A tenure that begins.
@@ -73,6 +84,8 @@ pub struct NewTenure {
     pub continues: Option<u16>,
     /// Replaced within the block in which it began.
     pub passed: bool,
+    /// What a registration cost in the block before, in rao; `None` where that is not known.
+    pub burn_rao: Option<u64>,
 }
 
 /// A tenure that ends.
@@ -86,6 +99,32 @@ pub struct TenureEnd {
     pub at: u64,
     /// How: one of the words that the table takes.
     pub how: &'static str,
+    /// The last block that shows it, where the blocks after were left out.
+    pub last_seen: Option<u64>,
+    /// How it stood in the block before.
+    pub standing: TenureStanding,
+    /// Blocks of immunity then; `None` where that is not known.
+    pub immunity_period: Option<u16>,
+}
+
+/// What a subnet prunes by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PruneRules {
+    /// Blocks for which a new UID is immune.
+    pub immunity_period: Option<u16>,
+    /// Non-immune UIDs that stay.
+    pub min_non_immune_uids: Option<u16>,
+    /// UIDs there may be.
+    pub max_uids: Option<u16>,
+}
+
+/// Blocks that were left out: the first and the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowGap {
+    /// The first.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
 }
 
 /// What a block changed.
@@ -95,10 +134,14 @@ pub struct TenureChanges {
     pub ended: Vec<TenureEnd>,
     /// Tenures that begin.
     pub begun: Vec<NewTenure>,
-    /// Running tenures that may, or may not, set weights from now on: subnet, UID, whether.
-    pub permits: Vec<(u16, u16, bool)>,
+    /// Running tenures that stand otherwise from now on: subnet, UID, how.
+    pub standings: Vec<(u16, u16, TenureStanding)>,
+    /// Subnets that were looked at, and what they prune by; `None` for one that is no more.
+    pub looks: Vec<(u16, Option<PruneRules>)>,
     /// What a registration costs now, in rao, by subnet.
     pub prices: Vec<(u16, u64)>,
+    /// The blocks since the position, if they were left out.
+    pub left_out: Option<FollowGap>,
 }
 
 /// A life on a subnet: one tenure, or several that go on with one another.
@@ -114,8 +157,23 @@ pub struct TenureLife {
     pub ended_at: Option<u64>,
     /// Whether it was lost to a newcomer.
     pub replaced: bool,
-    /// Whether it could set weights when it was last looked at.
-    pub validator: bool,
+    /// The last block that shows it, where its end fell into blocks that were left out: `ended_at` is the latest that it can have been.
+    pub last_seen: Option<u64>,
+    /// How it stood when it was last looked at; of one that ended, in the block before.
+    pub standing: TenureStanding,
+    /// What a registration cost in the block before it was registered, in rao, where that was seen.
+    pub burn_rao: Option<u64>,
+}
+
+/// A tenure as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptTenure {
+    /// Who, where, and how it stood when it was last looked at.
+    pub tenure: RunningTenure,
+    /// The first block that shows it.
+    pub from: u64,
+    /// When it ended, how, and the last block that shows it where that is not the one before.
+    pub end: Option<(u64, String, Option<u64>)>,
 }
 
 impl Store {
@@ -140,13 +198,13 @@ impl Store {
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some(found) = row.as_ref().map(follow).transpose()? else { return Ok(None) };
-            let rows = sqlx::query("SELECT * FROM chain_tenures WHERE follow = $1 AND ended_at IS NULL").bind(found.id).fetch_all(&mut *tx);
+            let rows = sqlx::query("SELECT *, emission_rao::text AS emission FROM chain_tenures WHERE follow = $1 AND ended_at IS NULL").bind(found.id).fetch_all(&mut *tx);
             let running = rows.await?.iter().map(running).collect::<Result<Vec<_>, _>>()?;
             let prices = sqlx::query(
                 "SELECT DISTINCT ON (netuid) netuid, burn_rao::text AS burn FROM chain_prices WHERE follow = $1 ORDER BY netuid, block DESC",
             );
             let prices = prices.bind(found.id).fetch_all(&mut *tx).await?;
-            let prices = prices.iter().map(|row| Ok((small(row, "netuid")?, amount(row)?))).collect::<Result<_, Error>>()?;
+            let prices = prices.iter().map(|row| Ok((small(row, "netuid")?, amount(row, "burn")?))).collect::<Result<_, Error>>()?;
             Ok(Some((found, running, prices)))
         })
         .await
@@ -158,7 +216,9 @@ impl Store {
             let rows = sqlx::query(
                 "SELECT min(registered_at) AS registered_at, min(from_block) AS first_seen,
                         (array_agg(uid ORDER BY id DESC))[1] AS uid, (array_agg(ended_at ORDER BY id DESC))[1] AS ended_at,
-                        (array_agg(how ORDER BY id DESC))[1] AS how, (array_agg(validator ORDER BY id DESC))[1] AS validator
+                        (array_agg(how ORDER BY id DESC))[1] AS how, (array_agg(last_seen ORDER BY id DESC))[1] AS last_seen,
+                        (array_agg(validator ORDER BY id DESC))[1] AS validator, (array_agg(owner ORDER BY id DESC))[1] AS owner,
+                        (array_agg(emission_rao::text ORDER BY id DESC))[1] AS emission, (array_agg(burn_rao::text ORDER BY id))[1] AS burn
                  FROM chain_tenures WHERE follow = $1 AND netuid = $2 GROUP BY life ORDER BY life",
             );
             let rows = rows.bind(follow.id).bind(i32::from(netuid)).fetch_all(&self.pool).await?;
@@ -169,10 +229,56 @@ impl Store {
                     first_seen: number(row, "first_seen")?,
                     ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(unsigned).transpose()?,
                     replaced: row.try_get::<Option<&str>, _>("how")? == Some("replaced"),
-                    validator: row.try_get("validator")?,
+                    last_seen: row.try_get::<Option<i64>, _>("last_seen")?.map(unsigned).transpose()?,
+                    standing: standing(row)?,
+                    burn_rao: maybe_amount(row, "burn")?,
                 })
             };
             rows.iter().map(life).collect()
+        })
+        .await
+    }
+
+    /// All tenures of a subnet, in the order in which they began.
+    pub async fn tenures(&self, follow: &Follow, netuid: u16) -> Result<Vec<KeptTenure>, Error> {
+        self.within(async {
+            let query = "SELECT *, emission_rao::text AS emission FROM chain_tenures WHERE follow = $1 AND netuid = $2 ORDER BY id";
+            let rows = sqlx::query(query).bind(follow.id).bind(i32::from(netuid)).fetch_all(&self.pool).await?;
+            let kept = |row: &PgRow| {
+                let last_seen = row.try_get::<Option<i64>, _>("last_seen")?.map(unsigned).transpose()?;
+                let end = match (row.try_get::<Option<i64>, _>("ended_at")?, row.try_get::<Option<String>, _>("how")?) {
+                    (Some(at), Some(how)) => Some((unsigned(at)?, how, last_seen)),
+                    _ => None,
+                };
+                Ok(KeptTenure { tenure: running(row)?, from: number(row, "from_block")?, end })
+            };
+            rows.iter().map(kept).collect()
+        })
+        .await
+    }
+
+    /// What a subnet prunes by, and the block in which it was looked at; `None` if it is no more, or was not looked at since that is kept.
+    pub async fn prune_rules(&self, follow: &Follow, netuid: u16) -> Result<Option<(u64, PruneRules)>, Error> {
+        self.within(async {
+            let query = sqlx::query("SELECT * FROM chain_subnets WHERE follow = $1 AND netuid = $2").bind(follow.id).bind(i32::from(netuid));
+            let Some(row) = query.fetch_optional(&self.pool).await? else { return Ok(None) };
+            let of = |column: &str| row.try_get::<Option<i32>, _>(column)?.map(|_| small(&row, column)).transpose();
+            let rules = PruneRules {
+                immunity_period: of("immunity_period")?,
+                min_non_immune_uids: of("min_non_immune_uids")?,
+                max_uids: of("max_uids")?,
+            };
+            Ok(Some((number(&row, "looked_at")?, rules)))
+        })
+        .await
+    }
+
+    /// Blocks that were left out, in order.
+    pub async fn follow_gaps(&self, follow: &Follow) -> Result<Vec<FollowGap>, Error> {
+        self.within(async {
+            let query = sqlx::query("SELECT from_block, to_block FROM chain_gaps WHERE follow = $1 ORDER BY from_block").bind(follow.id);
+            let rows = query.fetch_all(&self.pool).await?;
+            rows.iter().map(|row| Ok(FollowGap { from: number(row, "from_block")?, to: number(row, "to_block")? })).collect()
         })
         .await
     }
@@ -191,7 +297,7 @@ impl Store {
         self.within(async {
             let query = "SELECT block, burn_rao::text AS burn FROM chain_prices WHERE follow = $1 AND netuid = $2 ORDER BY block";
             let rows = sqlx::query(query).bind(follow.id).bind(i32::from(netuid)).fetch_all(&self.pool).await?;
-            rows.iter().map(|row| Ok((number(row, "block")?, amount(row)?))).collect()
+            rows.iter().map(|row| Ok((number(row, "block")?, amount(row, "burn")?))).collect()
         })
         .await
     }
@@ -218,8 +324,13 @@ fn running(row: &PgRow) -> Result<RunningTenure, Error> {
         hotkey: row.id("hotkey")?,
         coldkey: row.maybe_id("coldkey")?,
         registered_at: number(row, "registered_at")?,
-        validator: row.try_get("validator")?,
+        standing: standing(row)?,
     })
+}
+
+fn standing(row: &PgRow) -> Result<TenureStanding, Error> {
+    let (validator, owner) = (row.try_get("validator")?, row.try_get("owner")?);
+    Ok(TenureStanding { validator, owner, emission_rao: maybe_amount(row, "emission")? })
 }
 
 fn small(row: &PgRow, column: &str) -> Result<u16, Error> {
@@ -235,6 +346,14 @@ fn unsigned(number: i64) -> Result<u64, Error> {
 }
 
 /// An amount of rao: up to 64 bits, which no integer of Postgres holds.
-fn amount(row: &PgRow) -> Result<u64, Error> {
-    row.try_get::<&str, _>("burn")?.parse().map_err(|_| Error::Corrupt("a price is beyond 64 bits".to_owned()))
+fn amount(row: &PgRow, column: &str) -> Result<u64, Error> {
+    parsed(row.try_get::<&str, _>(column)?)
+}
+
+fn maybe_amount(row: &PgRow, column: &str) -> Result<Option<u64>, Error> {
+    row.try_get::<Option<&str>, _>(column)?.map(parsed).transpose()
+}
+
+fn parsed(rao: &str) -> Result<u64, Error> {
+    rao.parse().map_err(|_| Error::Corrupt("an amount is beyond 64 bits".to_owned()))
 }

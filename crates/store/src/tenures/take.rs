@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use protocol::ids::Ss58;
 use sqlx::{Postgres, Row as _, Transaction};
 
-use super::{ChainBlock, FollowKey, NewTenure, TenureChanges, TenureEnd, small};
+use super::{ChainBlock, FollowGap, FollowKey, NewTenure, PruneRules, TenureChanges, TenureEnd, TenureStanding, small};
 use crate::{Error, Store};
 
 impl Store {
-    /// Takes in a block: moves from `after` (`None` for the first one) to `block`, with what changed, all or nothing.
+    /// Takes in a block: moves from `after` (`None` for the first one) to `block`, with what changed, all or nothing. It is the next block,
+    /// or all in between are said to be left out.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] where the position is another than `after`: somebody else follows, too, or the block was taken in before.
@@ -23,11 +24,12 @@ impl Store {
     ) -> Result<(), Error> {
         self.within(async {
             let mut tx = self.begin().await?;
-            let follow = advance(&mut tx, key, after, block).await?;
-            set_permits(&mut tx, follow, &changes.permits).await?;
+            let follow = advance(&mut tx, key, after, block, changes.left_out).await?;
+            set_standings(&mut tx, follow, &changes.standings).await?;
             let lives = end(&mut tx, follow, &changes.ended).await?;
             begin(&mut tx, follow, block, &changes.begun, &lives).await?;
             keep_prices(&mut tx, follow, block, &changes.prices).await?;
+            keep_rules(&mut tx, follow, block, &changes.looks).await?;
             tx.commit().await?;
             Ok(())
         })
@@ -38,7 +40,13 @@ impl Store {
 type Tx = Transaction<'static, Postgres>;
 
 /// Moves the position, and holds it until the end of the transaction.
-async fn advance(tx: &mut Tx, key: FollowKey, after: Option<ChainBlock>, block: ChainBlock) -> Result<i64, Error> {
+async fn advance(
+    tx: &mut Tx,
+    key: FollowKey,
+    after: Option<ChainBlock>,
+    block: ChainBlock,
+    left_out: Option<FollowGap>,
+) -> Result<i64, Error> {
     let elsewhere =
         || Error::AlreadyExists(format!("block {} was taken in already, or another program follows the same subnets", block.number));
     let Some(after) = after else {
@@ -50,7 +58,8 @@ async fn advance(tx: &mut Tx, key: FollowKey, after: Option<ChainBlock>, block: 
             begun.bind(key.genesis.as_slice()).bind(key.netuid.map(i32::from)).bind(signed(block.number)?).bind(block.hash.as_slice());
         return begun.fetch_optional(&mut **tx).await?.ok_or_else(elsewhere);
     };
-    if block.number != after.number + 1 {
+    let next = after.number.saturating_add(1);
+    if left_out.map_or(next, |gap| gap.to.saturating_add(1)) != block.number || left_out.is_some_and(|gap| gap.from != next || gap.to < next) {
         return Err(Error::Invalid(format!("block {} does not follow block {}", block.number, after.number)));
     }
     let moved = sqlx::query_scalar(
@@ -58,33 +67,48 @@ async fn advance(tx: &mut Tx, key: FollowKey, after: Option<ChainBlock>, block: 
          WHERE genesis = $1 AND coalesce(netuid, -1) = coalesce($2, -1) AND block = $5 AND hash = $6 RETURNING id",
     );
     let moved = moved.bind(key.genesis.as_slice()).bind(key.netuid.map(i32::from)).bind(signed(block.number)?).bind(block.hash.as_slice());
-    moved.bind(signed(after.number)?).bind(after.hash.as_slice()).fetch_optional(&mut **tx).await?.ok_or_else(elsewhere)
+    let follow = moved.bind(signed(after.number)?).bind(after.hash.as_slice()).fetch_optional(&mut **tx).await?.ok_or_else(elsewhere)?;
+    if let Some(gap) = left_out {
+        let query = sqlx::query("INSERT INTO chain_gaps (follow, from_block, to_block) VALUES ($1, $2, $3)");
+        query.bind(follow).bind(signed(gap.from)?).bind(signed(gap.to)?).execute(&mut **tx).await?;
+    }
+    Ok(follow)
 }
 
-async fn set_permits(tx: &mut Tx, follow: i64, permits: &[(u16, u16, bool)]) -> Result<(), Error> {
+async fn set_standings(tx: &mut Tx, follow: i64, standings: &[(u16, u16, TenureStanding)]) -> Result<(), Error> {
     let query = sqlx::query(
-        "UPDATE chain_tenures AS tenure SET validator = now.validator
-         FROM unnest($2::int[], $3::int[], $4::bool[]) AS now(netuid, uid, validator)
+        "UPDATE chain_tenures AS tenure SET validator = now.validator, owner = now.owner, emission_rao = now.emission::numeric
+         FROM unnest($2::int[], $3::int[], $4::bool[], $5::bool[], $6::text[]) AS now(netuid, uid, validator, owner, emission)
          WHERE follow = $1 AND ended_at IS NULL AND tenure.netuid = now.netuid AND tenure.uid = now.uid",
     );
-    let of = |pick: fn(&(u16, u16, bool)) -> u16| permits.iter().map(|one| i32::from(pick(one))).collect::<Vec<_>>();
+    let of = |pick: fn(&(u16, u16, TenureStanding)) -> u16| standings.iter().map(|one| i32::from(pick(one))).collect::<Vec<_>>();
     let query = query.bind(follow).bind(of(|one| one.0)).bind(of(|one| one.1));
-    query.bind(permits.iter().map(|one| one.2).collect::<Vec<_>>()).execute(&mut **tx).await?;
+    let query = query.bind(standings.iter().map(|one| one.2.validator).collect::<Vec<_>>());
+    let query = query.bind(standings.iter().map(|one| one.2.owner).collect::<Vec<_>>());
+    query.bind(standings.iter().map(|one| text(one.2.emission_rao)).collect::<Vec<_>>()).execute(&mut **tx).await?;
     Ok(())
 }
 
 /// Ends tenures; their lives by subnet and UID.
 async fn end(tx: &mut Tx, follow: i64, ended: &[TenureEnd]) -> Result<BTreeMap<(u16, u16), i64>, Error> {
     let query = sqlx::query(
-        "UPDATE chain_tenures AS tenure SET ended_at = greatest(now.at, from_block), how = now.how
-         FROM unnest($2::int[], $3::int[], $4::bigint[], $5::text[]) AS now(netuid, uid, at, how)
+        "UPDATE chain_tenures AS tenure SET ended_at = greatest(now.at, from_block), how = now.how, last_seen = now.last_seen,
+                validator = now.validator, owner = now.owner, emission_rao = now.emission::numeric, immunity_period = now.immunity
+         FROM unnest($2::int[], $3::int[], $4::bigint[], $5::text[], $6::bigint[], $7::bool[], $8::bool[], $9::text[], $10::int[])
+              AS now(netuid, uid, at, how, last_seen, validator, owner, emission, immunity)
          WHERE follow = $1 AND ended_at IS NULL AND tenure.netuid = now.netuid AND tenure.uid = now.uid
          RETURNING tenure.netuid, tenure.uid, life",
     );
     let of = |pick: fn(&TenureEnd) -> u16| ended.iter().map(|one| i32::from(pick(one))).collect::<Vec<_>>();
     let at = ended.iter().map(|one| signed(one.at)).collect::<Result<Vec<_>, _>>()?;
     let query = query.bind(follow).bind(of(|one| one.netuid)).bind(of(|one| one.uid)).bind(at);
-    let rows = query.bind(ended.iter().map(|one| one.how).collect::<Vec<_>>()).fetch_all(&mut **tx).await?;
+    let last_seen = ended.iter().map(|one| one.last_seen.map(signed).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let query = query.bind(ended.iter().map(|one| one.how).collect::<Vec<_>>()).bind(last_seen);
+    let query = query.bind(ended.iter().map(|one| one.standing.validator).collect::<Vec<_>>());
+    let query = query.bind(ended.iter().map(|one| one.standing.owner).collect::<Vec<_>>());
+    let query = query.bind(ended.iter().map(|one| text(one.standing.emission_rao)).collect::<Vec<_>>());
+    let immunity = ended.iter().map(|one| one.immunity_period.map(i32::from)).collect::<Vec<_>>();
+    let rows = query.bind(immunity).fetch_all(&mut **tx).await?;
     if rows.len() != ended.len() {
         return Err(Error::NotFound(format!("{} of {} tenures that are to end", ended.len().abs_diff(rows.len()), ended.len())));
     }
@@ -101,11 +125,13 @@ async fn begin(tx: &mut Tx, follow: i64, block: ChainBlock, begun: &[NewTenure],
     };
     let lives = begun.iter().map(life).collect::<Result<Vec<Option<i64>>, _>>()?;
     let query = sqlx::query(
-        "INSERT INTO chain_tenures (follow, life, netuid, uid, hotkey, coldkey, registered_at, from_block, ended_at, how, validator)
+        "INSERT INTO chain_tenures (follow, life, netuid, uid, hotkey, coldkey, registered_at, from_block, ended_at, how, validator,
+                owner, emission_rao, burn_rao)
          SELECT $1, coalesce(life, nextval('chain_lives')), netuid, uid, hotkey, coldkey, registered_at, from_block,
-                CASE WHEN passed THEN $2 END, CASE WHEN passed THEN 'replaced' END, validator
-         FROM unnest($3::bigint[], $4::int[], $5::int[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::bool[], $11::bool[])
-              AS new(life, netuid, uid, hotkey, coldkey, registered_at, from_block, passed, validator)",
+                CASE WHEN passed THEN $2 END, CASE WHEN passed THEN 'replaced' END, validator, owner, emission::numeric, burn::numeric
+         FROM unnest($3::bigint[], $4::int[], $5::int[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::bool[], $11::bool[],
+                     $12::bool[], $13::text[], $14::text[])
+              AS new(life, netuid, uid, hotkey, coldkey, registered_at, from_block, passed, validator, owner, emission, burn)",
     );
     let of = |pick: fn(&NewTenure) -> u16| begun.iter().map(|one| i32::from(pick(one))).collect::<Vec<_>>();
     let blocks = |pick: fn(&NewTenure) -> u64| begun.iter().map(|one| signed(pick(one))).collect::<Result<Vec<_>, _>>();
@@ -114,7 +140,10 @@ async fn begin(tx: &mut Tx, follow: i64, block: ChainBlock, begun: &[NewTenure],
     let query = query.bind(begun.iter().map(|one| one.tenure.coldkey.as_ref().map(Ss58::as_str)).collect::<Vec<_>>());
     let query = query.bind(blocks(|one| one.tenure.registered_at)?).bind(blocks(|one| one.from)?);
     let query = query.bind(begun.iter().map(|one| one.passed).collect::<Vec<_>>());
-    query.bind(begun.iter().map(|one| one.tenure.validator).collect::<Vec<_>>()).execute(&mut **tx).await?;
+    let query = query.bind(begun.iter().map(|one| one.tenure.standing.validator).collect::<Vec<_>>());
+    let query = query.bind(begun.iter().map(|one| one.tenure.standing.owner).collect::<Vec<_>>());
+    let query = query.bind(begun.iter().map(|one| text(one.tenure.standing.emission_rao)).collect::<Vec<_>>());
+    query.bind(begun.iter().map(|one| text(one.burn_rao)).collect::<Vec<_>>()).execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -126,6 +155,30 @@ async fn keep_prices(tx: &mut Tx, follow: i64, block: ChainBlock, prices: &[(u16
     let query = query.bind(follow).bind(signed(block.number)?).bind(prices.iter().map(|one| i32::from(one.0)).collect::<Vec<_>>());
     query.bind(prices.iter().map(|one| one.1.to_string()).collect::<Vec<_>>()).execute(&mut **tx).await?;
     Ok(())
+}
+
+async fn keep_rules(tx: &mut Tx, follow: i64, block: ChainBlock, looks: &[(u16, Option<PruneRules>)]) -> Result<(), Error> {
+    let gone: Vec<i32> = looks.iter().filter(|(_, rules)| rules.is_none()).map(|(netuid, _)| i32::from(*netuid)).collect();
+    let query = sqlx::query("DELETE FROM chain_subnets WHERE follow = $1 AND netuid = ANY($2)");
+    query.bind(follow).bind(gone).execute(&mut **tx).await?;
+    let there: Vec<(u16, PruneRules)> = looks.iter().filter_map(|(netuid, rules)| Some((*netuid, (*rules)?))).collect();
+    let query = sqlx::query(
+        "INSERT INTO chain_subnets (follow, netuid, looked_at, immunity_period, min_non_immune_uids, max_uids)
+         SELECT $1, netuid, $2, immunity, non_immune, uids
+         FROM unnest($3::int[], $4::int[], $5::int[], $6::int[]) AS now(netuid, immunity, non_immune, uids)
+         ON CONFLICT (follow, netuid) DO UPDATE SET looked_at = excluded.looked_at, immunity_period = excluded.immunity_period,
+                min_non_immune_uids = excluded.min_non_immune_uids, max_uids = excluded.max_uids",
+    );
+    let of = |pick: fn(&PruneRules) -> Option<u16>| there.iter().map(|(_, rules)| pick(rules).map(i32::from)).collect::<Vec<_>>();
+    let query = query.bind(follow).bind(signed(block.number)?).bind(there.iter().map(|one| i32::from(one.0)).collect::<Vec<_>>());
+    let query = query.bind(of(|rules| rules.immunity_period)).bind(of(|rules| rules.min_non_immune_uids));
+    query.bind(of(|rules| rules.max_uids)).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// An amount as Postgres takes it into a `numeric`.
+fn text(rao: Option<u64>) -> Option<String> {
+    rao.map(|rao| rao.to_string())
 }
 
 fn signed(number: u64) -> Result<i64, Error> {

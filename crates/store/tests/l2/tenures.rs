@@ -1,5 +1,7 @@
 use protocol::ids::Ss58;
-use store::{ChainBlock, Error, FollowKey, NewTenure, RunningTenure, Store, TenureChanges, TenureEnd};
+use store::{
+    ChainBlock, Error, FollowGap, FollowKey, NewTenure, PruneRules, RunningTenure, Store, TenureChanges, TenureEnd, TenureStanding,
+};
 
 use crate::fixture::store;
 
@@ -16,11 +18,11 @@ fn block(number: u64) -> ChainBlock {
 }
 
 fn sits(uid: u16, key: u32, registered_at: u64) -> RunningTenure {
-    RunningTenure { netuid: 64, uid, hotkey: hotkey(key), coldkey: None, registered_at, validator: false }
+    RunningTenure { netuid: 64, uid, hotkey: hotkey(key), coldkey: None, registered_at, standing: TenureStanding::default() }
 }
 
 fn begins(tenure: RunningTenure, from: u64) -> NewTenure {
-    NewTenure { tenure, from, continues: None, passed: false }
+    NewTenure { tenure, from, continues: None, passed: false, burn_rao: None }
 }
 
 fn begun() -> TenureChanges {
@@ -32,7 +34,11 @@ fn begun() -> TenureChanges {
 }
 
 fn ends(uid: u16, at: u64, how: &'static str) -> TenureEnd {
-    TenureEnd { netuid: 64, uid, at, how }
+    TenureEnd { netuid: 64, uid, at, how, last_seen: None, standing: TenureStanding::default(), immunity_period: None }
+}
+
+fn stands(emission: u64) -> TenureStanding {
+    TenureStanding { validator: true, owner: Some(true), emission_rao: Some(u64::MAX - emission) }
 }
 
 async fn begin(store: &Store) {
@@ -116,9 +122,9 @@ async fn a_life_goes_on_over_swaps_and_moves_and_ends_once() {
             begun: vec![goes_on(1, 102, sits(0, 3, 20))],
             ..none()
         },
-        TenureChanges { permits: vec![(64, 0, true), (64, 9, true)], prices: vec![(64, 5)], ..none() },
+        TenureChanges { standings: vec![(64, 0, stands(7)), (64, 9, stands(8))], prices: vec![(64, 5)], ..none() },
         TenureChanges {
-            ended: vec![ends(0, 104, "replaced")],
+            ended: vec![TenureEnd { standing: stands(9), immunity_period: Some(4_096), ..ends(0, 104, "replaced") }],
             begun: vec![NewTenure { passed: true, ..begins(sits(0, 4, 104), 104) }, begins(sits(0, 5, 104), 104)],
             ..none()
         },
@@ -133,9 +139,45 @@ async fn a_life_goes_on_over_swaps_and_moves_and_ends_once() {
         lives,
         [(0, 10, 100, Some(102), false), (0, 20, 100, Some(104), true), (0, 104, 104, Some(104), true), (0, 104, 104, None, false)]
     );
-    assert!(store.lives(&follow, 64).await.unwrap()[1].validator);
+    assert_eq!(store.lives(&follow, 64).await.unwrap()[1].standing, stands(9));
     assert_eq!(store.registration_prices(&follow, 64).await.unwrap(), [(100, u64::MAX), (103, 5)]);
     assert_eq!(store.followed_subnets(&follow).await.unwrap(), [64]);
+}
+
+#[tokio::test]
+async fn blocks_that_are_left_out_are_written_down_with_what_is_not_known_of_them() {
+    let Some(store) = store().await else { return };
+    begin(&store).await;
+    let end = TenureEnd { last_seen: Some(100), ..ends(0, 400, "unseen") };
+    let came = NewTenure { burn_rao: Some(7), ..begins(sits(0, 9, 390), 500) };
+    let gap = |from, to| TenureChanges {
+        ended: vec![end],
+        begun: vec![came.clone()],
+        looks: vec![(64, Some(PruneRules { immunity_period: Some(5_000), min_non_immune_uids: None, max_uids: Some(256) })), (7, None)],
+        left_out: Some(FollowGap { from, to }),
+        ..TenureChanges::default()
+    };
+    let before = store.followed(KEY).await.unwrap();
+    // All that lie between, no more and no fewer.
+    for (from, to) in [(102, 499), (101, 498), (101, 500), (100, 499), (101, 100)] {
+        let refused = store.take_block(KEY, Some(block(100)), block(500), &gap(from, to)).await;
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{from} to {to}: {refused:?}");
+    }
+    store.take_block(KEY, Some(block(100)), block(101), &gap(101, 100)).await.unwrap_err();
+    assert_eq!(store.followed(KEY).await.unwrap(), before);
+    store.take_block(KEY, Some(block(100)), block(500), &gap(101, 499)).await.unwrap();
+    let follow = store.follows().await.unwrap()[0];
+    assert_eq!(store.follow_gaps(&follow).await.unwrap(), [FollowGap { from: 101, to: 499 }]);
+    let lives = store.lives(&follow, 64).await.unwrap();
+    let seen: Vec<_> = lives.iter().map(|life| (life.first_seen, life.ended_at, life.last_seen, life.replaced, life.burn_rao)).collect();
+    assert_eq!(seen, [(100, Some(400), Some(100), false, None), (100, None, None, false, None), (500, None, None, false, Some(7))]);
+    let tenures = store.tenures(&follow, 64).await.unwrap();
+    assert_eq!(tenures[0].end, Some((400, "unseen".to_owned(), Some(100))));
+    let (looked_at, rules) = store.prune_rules(&follow, 64).await.unwrap().unwrap();
+    assert_eq!((looked_at, rules.immunity_period, rules.min_non_immune_uids, rules.max_uids), (500, Some(5_000), None, Some(256)));
+    let none = TenureChanges { looks: vec![(64, None)], ..TenureChanges::default() };
+    store.take_block(KEY, Some(block(500)), block(501), &none).await.unwrap();
+    assert_eq!(store.prune_rules(&follow, 64).await.unwrap(), None);
 }
 
 /// All UIDs of the chain are one statement, and have to fit into its time.

@@ -88,43 +88,54 @@ impl Analyzer {
         }
         let mut told = false;
         for (netuid, state) in subnets {
-            if let Some(fault) = state.fault() {
-                self.ignore(name, Some(netuid), fault.to_string());
-                continue;
-            }
-            let Some(before) = self.last.get(&netuid) else {
-                note_price(&mut self.prices, netuid, &state);
-                self.tenures.begin(netuid, &state);
-                self.last.insert(netuid, state);
-                told = true;
-                continue;
-            };
-            if state.block <= before.block {
-                let reason = format!("block {} is not after block {}: a copy, or out of order", state.block, before.block);
-                self.ignore(name, Some(netuid), reason);
-                continue;
-            }
-            let change = compare::subnet(netuid, before, &state);
-            if change.new_generation {
-                // What the subnet before it cost says nothing of this one.
-                self.prices.remove(&netuid);
-            }
-            note_price(&mut self.prices, netuid, &state);
-            self.tenures.go_on(before, &state, &change);
-            let sums = self.sums.entry(netuid).or_default();
-            if change.new_generation {
-                sums.new_generations += 1;
-                self.recent.remove(&netuid);
-            } else {
-                sums.add(&change);
-                if state.dated() {
-                    self.recent.entry(netuid).or_default().add(&change);
-                }
-            }
-            self.last.insert(netuid, state);
-            told = true;
+            told |= self.take_one(name, netuid, state);
         }
         told
+    }
+
+    /// Takes the next state of one subnet; `name` tells people where it is from.
+    pub fn add_state(&mut self, name: &str, netuid: u16, state: Subnet) {
+        if self.take_one(name, netuid, state) {
+            let first = self.times.take().map_or_else(|| name.to_owned(), |(first, _)| first);
+            self.times = Some((first, name.to_owned()));
+        }
+    }
+
+    fn take_one(&mut self, name: &str, netuid: u16, state: Subnet) -> bool {
+        if let Some(fault) = state.fault() {
+            self.ignore(name, Some(netuid), fault.to_string());
+            return false;
+        }
+        let Some(before) = self.last.get(&netuid) else {
+            note_price(&mut self.prices, netuid, &state);
+            self.tenures.begin(netuid, &state);
+            self.last.insert(netuid, state);
+            return true;
+        };
+        if state.block <= before.block {
+            let reason = format!("block {} is not after block {}: a copy, or out of order", state.block, before.block);
+            self.ignore(name, Some(netuid), reason);
+            return false;
+        }
+        let change = compare::subnet(netuid, before, &state);
+        if change.new_generation {
+            // What the subnet before it cost says nothing of this one.
+            self.prices.remove(&netuid);
+        }
+        note_price(&mut self.prices, netuid, &state);
+        self.tenures.go_on(before, &state, &change);
+        let sums = self.sums.entry(netuid).or_default();
+        if change.new_generation {
+            sums.new_generations += 1;
+            self.recent.remove(&netuid);
+        } else {
+            sums.add(&change);
+            if state.dated() {
+                self.recent.entry(netuid).or_default().add(&change);
+            }
+        }
+        self.last.insert(netuid, state);
+        true
     }
 
     /// Missing subnets are empty, and only a change makes a period.
