@@ -38,3 +38,11 @@ CREATE TABLE chain_subnets (
     max_uids            integer CHECK (max_uids BETWEEN 0 AND 65535),
     PRIMARY KEY (follow, netuid)
 );
+
+-- When blocks were made, by their authors' clocks: one in 300, and those with which watching began.
+CREATE TABLE chain_times (
+    follow bigint NOT NULL REFERENCES chain_follows (id) ON DELETE CASCADE,
+    block  bigint NOT NULL,
+    at_ms  bigint NOT NULL,
+    PRIMARY KEY (follow, block)
+);

@@ -1,6 +1,10 @@
-//! `subnets compare`: what changed between two snapshot files.
+//! `subnets compare`: what changed between two snapshot files, or two blocks that were followed.
 
-use super::{Out, document, sentence, told_apart};
+use super::{
+    Out, document,
+    followed::{Followed, Moment},
+    sentence, told_apart,
+};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -14,6 +18,7 @@ use chain::tracker::{
 };
 use clap::Args as ClapArgs;
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     path::{Path, PathBuf},
 };
@@ -22,20 +27,35 @@ use std::{
 #[derive(Debug, ClapArgs)]
 #[command(
     args_override_self = true,
-    override_usage = "chutes-miner subnets compare --snapshot1 FILE --snapshot2 FILE [OPTIONS]",
+    override_usage = "chutes-miner subnets compare --snapshot1 FILE --snapshot2 FILE [OPTIONS]\n       \
+        chutes-miner subnets compare --database-url URL [--from WHEN] [--to WHEN] [OPTIONS]",
     after_help = "Examples:\n  chutes-miner subnets compare --snapshot1 old.json --snapshot2 new.json\n  \
-        chutes-miner subnets compare --snapshot1 old.json --snapshot2 new.json \\\n    --netuid 64"
+        chutes-miner subnets compare --snapshot1 old.json --snapshot2 new.json \\\n    --netuid 64\n  \
+        chutes-miner subnets compare --database-url URL --from 2026-01-30 --netuid 64\n\n\
+        WHEN is a block, a day, or a time with its offset (2026-01-31T12:00Z)."
 )]
 pub(super) struct Compare {
     /// Folder of the snapshots, for names without one
     #[arg(long, visible_alias = "data-dir", value_name = "DIR", default_value = "snapshots")]
     dir: PathBuf,
     /// The older snapshot
-    #[arg(long, value_name = "FILE")]
-    snapshot1: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "database_url")]
+    snapshot1: Option<PathBuf>,
     /// The newer one
-    #[arg(long, value_name = "FILE")]
-    snapshot2: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "database_url")]
+    snapshot2: Option<PathBuf>,
+    /// Compare what `subnets follow` keeps, and no snapshots
+    #[arg(long, value_name = "URL", conflicts_with_all = ["snapshot1", "snapshot2"])]
+    database_url: Option<String>,
+    /// From when on, in the database; else the first block that was followed
+    #[arg(long, value_name = "WHEN", requires = "database_url")]
+    from: Option<Moment>,
+    /// Until when, in the database; else the last block that was followed
+    #[arg(long, value_name = "WHEN", requires = "database_url")]
+    to: Option<Moment>,
+    /// Network in the database, if it has several
+    #[arg(long, default_value = "finney", requires = "database_url")]
+    network: String,
     /// Only this subnet, with each UID
     #[arg(long, value_name = "N")]
     netuid: Option<u16>,
@@ -45,6 +65,12 @@ pub(super) struct Compare {
 
 pub(super) fn run(args: &Compare) -> Result<(), Failure> {
     let (mut old, mut new) = (read(&args.snapshot1, &args.dir)?, read(&args.snapshot2, &args.dir)?);
+pub(super) async fn run(args: Compare) -> Result<(), Failure> {
+    let (mut old, mut new) = match (&args.database_url, &args.snapshot1, &args.snapshot2) {
+        (Some(url), ..) => followed(&args, url).await?,
+        (None, Some(old), Some(new)) => (read(old)?, read(new)?),
+        _ => return Err(Failure::new(Kind::Usage, "--snapshot1 and --snapshot2, or --database-url, say what to compare")),
+    };
     if old.network != new.network {
         return Err(Failure::general(format!("one snapshot is of {:?}, the other of {:?}", old.network, new.network)));
     }
@@ -60,9 +86,11 @@ pub(super) fn run(args: &Compare) -> Result<(), Failure> {
         note(&format!("{} more subnets are not compared; -o json names them", comparison.gaps.len() - 5));
     }
     if comparison.subnets.is_empty() {
-        return Err(
-            Failure::general("no subnet can be compared").advise("--snapshot1 is the older one; -o json of analyze names what is broken")
-        );
+        let advice = match &args.database_url {
+            None => "--snapshot1 is the older one; -o json of analyze names what is broken",
+            Some(_) => "--from is the older one",
+        };
+        return Err(Failure::general("no subnet can be compared").advise(advice));
     }
     let one = args.netuid.and_then(|_| comparison.subnets.first());
     args.out.give(
@@ -77,6 +105,36 @@ fn read(path: &Path, folder: &Path) -> Result<Snapshot, Failure> {
     let in_folder = folder.join(path);
     let found = if !path.exists() && in_folder.exists() { &in_folder } else { path };
     Snapshot::read(found).map_err(|error| {
+/// The states that were followed, as snapshots taken in these blocks would have them.
+async fn followed(args: &Compare, url: &str) -> Result<(Snapshot, Snapshot), Failure> {
+    let followed = Followed::open(url, &args.network).await?;
+    followed.note_gaps(args.netuid);
+    let netuids = match args.netuid {
+        Some(netuid) => [netuid].into(),
+        None => followed.subnets().await?,
+    };
+    let network = args.network.clone();
+    let empty = || Snapshot { timestamp: String::new(), network: network.clone(), subnets: BTreeMap::new() };
+    let (mut old, mut new) = (empty(), empty());
+    for netuid in netuids {
+        let kept = followed.kept(netuid).await?;
+        let ends = [(&mut old, args.from, kept.first), (&mut new, args.to, kept.last)];
+        for (snapshot, moment, otherwise) in ends {
+            let block = match moment {
+                None => otherwise,
+                Some(moment) => followed.block(netuid, moment)?,
+            };
+            if let Some(state) = kept.state(block)? {
+                snapshot.subnets.insert(netuid, state);
+            }
+            snapshot.timestamp = followed.time(netuid, block)?;
+        }
+    }
+    Ok((old, new))
+}
+
+fn read(path: &Path) -> Result<Snapshot, Failure> {
+    Snapshot::read(path).map_err(|error| {
         let missing = matches!(&error, SnapshotError::Io(error) if error.kind() == std::io::ErrorKind::NotFound);
         let kind = if missing { Kind::NotFound } else { Kind::General };
         Failure::new(kind, format!("{}: {error}", path.display()))

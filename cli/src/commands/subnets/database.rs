@@ -100,6 +100,7 @@ impl TenureSink for Ledger {
             looks: changes.looks.iter().map(|(netuid, one)| (*netuid, one.map(rules))).collect(),
             prices: changes.prices.clone(),
             left_out: changes.left_out.map(|one| FollowGap { from: one.from, to: one.to }),
+            time_ms: changes.time_ms,
         };
         self.store.take_block(self.key, after.map(position), position(block), &changes).await
     }

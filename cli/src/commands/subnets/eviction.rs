@@ -1,6 +1,6 @@
-//! `subnets eviction`: how close UIDs are to being pruned, by the last snapshot.
+//! `subnets eviction`: how close UIDs are to being pruned, by the last snapshot or what was followed.
 
-use super::{Folder, Out, document, note_ignored, sentence, shown, state};
+use super::{Folder, Out, document, followed::Followed, note_ignored, sentence, shown, state};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -31,6 +31,9 @@ use std::fmt::Write as _;
 pub(super) struct Eviction {
     #[command(flatten)]
     folder: Folder,
+    /// Read what `subnets follow` keeps, and no snapshots
+    #[arg(long, value_name = "URL", conflicts_with = "dir")]
+    database_url: Option<String>,
     /// The subnet
     #[arg(long, value_name = "N")]
     netuid: u16,
@@ -51,10 +54,18 @@ pub(super) async fn run(args: Eviction) -> Result<(), Failure> {
     let analyzer = args.folder.watch(Counting::Observed, &[args.netuid]).await?;
     note_ignored(&analyzer);
     let netuid = args.netuid;
+    let analyzer = match &args.database_url {
+        None => args.folder.watch(Counting::Observed).await?,
+        Some(url) => Followed::open(url, &args.folder.network).await?.watched(netuid).await?,
+    };
+    note_ignored(&analyzer);
     let state = state(&analyzer, netuid)?;
     let (neurons, rules) = eviction::from_snapshot(state).map_err(|missing| {
-        Failure::new(Kind::NotFound, format!("not enough data: the snapshot does not have {missing}"))
-            .advise("a snapshot of ours has it; the existing tracker's have UIDs and hotkeys only")
+        let (of, advice) = match &args.database_url {
+            None => ("the snapshot does", "a snapshot of ours has it; the existing tracker's have UIDs and hotkeys only"),
+            Some(_) => ("the database does", "subnets follow keeps it, an hour or so after it goes on"),
+        };
+        Failure::new(Kind::NotFound, format!("not enough data: {of} not have {missing}")).advise(advice)
     })?;
     let uid = match &args.hotkey {
         None => args.uid,

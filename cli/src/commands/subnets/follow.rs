@@ -8,13 +8,16 @@ use crate::{
 };
 use chain::{
     follow::{FollowError, Follower, Taken},
-    read::{Chain, ChainConfig, ReadError},
+    read::{Chain, ChainConfig, ReadError, rpc::RpcError},
 };
 use clap::Args as ClapArgs;
 use serde_json::json;
 use std::time::Duration;
 use store::{Error, FollowKey};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep},
+};
 
 /// Between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -27,8 +30,9 @@ const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
     args_override_self = true,
     after_help = "Examples:\n  chutes-miner subnets follow --database-url URL\n  \
         chutes-miner subnets follow --database-url URL --netuid 64 --endpoint ws://127.0.0.1:9944\n\n\
-        It goes on where it was stopped, whenever that was. Nodes keep about an hour of the\n\
-        past; after longer it needs an archive. Tables: chain_tenures, chain_prices."
+        It goes on where it was stopped. Nodes keep about an hour of the past; after longer\n\
+        it needs an archive, or leaves the blocks in between out and writes down which\n\
+        (table chain_gaps). Tenures are in chain_tenures, prices in chain_prices."
 )]
 pub(super) struct Follow {
     /// finney, test, local, or addresses (ws://, wss://), with commas
@@ -49,6 +53,9 @@ pub(super) struct Follow {
     /// Stop after this block
     #[arg(long, value_name = "BLOCK")]
     until_block: Option<u64>,
+    /// Fail rather than leave out blocks that no node keeps any more
+    #[arg(long)]
+    no_gaps: bool,
     /// How to print changes; json: one document a line
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -59,13 +66,22 @@ pub(super) async fn run(args: Follow) -> Result<(), Failure> {
     tokio::select! {
         outcome = follow(&args, &mut last) => outcome?,
         // Being stopped is how it ends. What is under way is taken in wholly or not at all.
-        stopped = tokio::signal::ctrl_c() => stopped.map_err(|error| Failure::general(format!("cannot wait for an interrupt: {error}")))?,
+        stopped = stopped() => stopped.map_err(|error| Failure::general(format!("cannot wait for an interrupt: {error}")))?,
     }
     match last {
         Some(block) => note(&format!("stopped after block {block}; the next start goes on from there")),
         None => note("stopped before the first block"),
     }
     Ok(())
+}
+
+/// Waits to be stopped: by a person, or by what runs it.
+async fn stopped() -> std::io::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminated.recv() => Ok(()),
+    }
 }
 
 async fn follow(args: &Follow, last: &mut Option<u64>) -> Result<(), Failure> {
@@ -83,14 +99,24 @@ async fn follow(args: &Follow, last: &mut Option<u64>) -> Result<(), Failure> {
     let genesis = Chain::new(config.clone()).genesis().await.map_err(|error| unread(&error))?;
     config.genesis = Some(genesis);
     let chain = Chain::new(config);
-    let ledger = Ledger { store, key: FollowKey { genesis, netuid: args.netuid } };
-    let mut follower = Follower::new(chain.clone(), ledger, args.netuid, args.from_block);
-    let (mut wait, mut told) = (WAITS.0, None::<Instant>);
+    let key = FollowKey { genesis, netuid: args.netuid };
+    let begun = store.follows().await.map_err(|error| failed(&error))?.into_iter().find(|follow| follow.key == key);
+    *last = begun.map(|follow| follow.block.number);
+    if let (Some(last), Some(until)) = (*last, args.until_block)
+        && last >= until
+    {
+        return Ok(());
+    }
+    let mut follower = Follower::new(chain.clone(), Ledger { store, key }, args.netuid, args.from_block);
+    if !args.no_gaps {
+        follower = follower.leaving_out();
+    }
+    let (mut wait, mut told, mut doubt) = (WAITS.0, None::<Instant>, false);
     loop {
         match follower.next().await {
             Ok(taken) => {
                 *last = Some(taken.block.number);
-                wait = WAITS.0;
+                (wait, doubt) = (WAITS.0, false);
                 tell(&taken, args.output);
                 if told.is_none_or(|told| told.elapsed() >= PROGRESS) {
                     progress(&chain, &taken).await;
@@ -100,7 +126,9 @@ async fn follow(args: &Follow, last: &mut Option<u64>) -> Result<(), Failure> {
                     return Ok(());
                 }
             }
-            Err(error) if passes(&error) => {
+            Err(error) if passes(&error, !args.no_gaps && last.is_some()) || doubt && is_elsewhere(&error) => {
+                // What the database gave no answer to may have been written all the same, even after it was asked where it is.
+                doubt = matches!(&error, FollowError::Sink(error) if error.is_unavailable());
                 note(&format!("{error}; trying again in {} s", wait.as_secs()));
                 sleep(wait).await;
                 wait = (wait * 2).min(WAITS.1);
@@ -114,12 +142,19 @@ async fn follow(args: &Follow, last: &mut Option<u64>) -> Result<(), Failure> {
     }
 }
 
-fn passes(error: &FollowError<Error>) -> bool {
+/// Whether it is worth while to try again. A node that keeps few blocks is waited for as long as others may follow.
+fn passes(error: &FollowError<Error>, waits: bool) -> bool {
     match error {
+        FollowError::Read(ReadError::Rpc(RpcError::Discarded { .. })) => waits,
         FollowError::Read(error) => error.is_passing() || matches!(error, ReadError::NoSuchBlock(_)),
         FollowError::Sink(error) => error.is_unavailable(),
         FollowError::AnotherChain(_) => false,
     }
+}
+
+/// Whether the position is another than was thought.
+fn is_elsewhere(error: &FollowError<Error>) -> bool {
+    matches!(error, FollowError::Sink(Error::AlreadyExists(_)))
 }
 
 fn usage(error: impl std::fmt::Display) -> Failure {
@@ -137,6 +172,17 @@ fn tell(taken: &Taken, form: Output) {
     if taken.first {
         note(&format!("begun with block {block}: {} UIDs", taken.running));
         return;
+    }
+    if let Some(one) = taken.changes.left_out {
+        let unknown = taken.changes.closed.len();
+        let (from, to) = (one.from, one.to);
+        note(&format!(
+            "blocks {from} to {to} are left out: no node keeps them any more, and --archive names none that does. {unknown} tenures ended \
+             there at a moment that is not known, and who came and went is not seen"
+        ));
+        if matches!(form, Output::Json) {
+            output::json(&json!({ "event": "left_out", "from": from, "to": to }));
+        }
     }
     let say = |netuid: u16, uid: u16, what: &str, hotkey: String, registered_at: u64| match form {
         Output::Table => output::line(&format!("{block:>8}  {netuid:>3}/{uid:<4}  {what:<15}  {hotkey}")),

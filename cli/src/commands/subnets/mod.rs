@@ -7,6 +7,7 @@ mod cost;
 mod database;
 mod eviction;
 mod follow;
+mod followed;
 mod forecast;
 mod now;
 mod recommend;
@@ -65,7 +66,7 @@ pub(crate) async fn run(args: Subnets) -> Result<(), Failure> {
     match args.command {
         Command::Snapshot(args) => snapshot::run(args).await,
         Command::Analyze(args) => analyze::run(args).await,
-        Command::Compare(args) => compare::run(&args),
+        Command::Compare(args) => compare::run(args).await,
         Command::Cost(args) => cost::run(args).await,
         Command::Survival(args) => survival::run(args).await,
         Command::Eviction(args) => eviction::run(args).await,

@@ -1,6 +1,6 @@
 //! `subnets survival`: how long UIDs live.
 
-use super::{Folder, Out, database::Followed, document, note_ignored, sentence, state};
+use super::{Folder, Out, document, followed::Followed, note_ignored, sentence, state};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -145,9 +145,12 @@ pub(super) async fn run(args: Survival) -> Result<(), Failure> {
 async fn of_database(args: &Survival, followed: &Followed, origin: Origin, bin_blocks: u64) -> Result<(), Failure> {
     let told = async |netuid: u16| {
         let tenures = followed.tenures(netuid).await?;
-        let lives: Vec<Life> = tenures.iter().filter(|tenure| !tenure.validator).filter_map(|tenure| tenure.life(origin)).collect();
-        Ok::<_, Failure>(Told::new(netuid, origin, &lives, 0, bin_blocks))
+        let miners: Vec<_> = tenures.iter().filter(|tenure| !tenure.validator && !tenure.owner).collect();
+        let lives: Vec<Life> = miners.iter().filter_map(|tenure| tenure.life(origin)).collect();
+        let undated = miners.iter().filter(|tenure| tenure.undated_end && tenure.life(origin).is_some()).count();
+        Ok::<_, Failure>(Told::new(netuid, origin, &lives, undated, bin_blocks))
     };
+    followed.note_gaps(args.netuid);
     if let Some(netuid) = args.netuid {
         return one(args, &told(netuid).await?);
     }

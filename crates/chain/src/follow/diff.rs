@@ -173,6 +173,9 @@ pub struct Changes {
     pub prices: Vec<(u16, u64)>,
     /// The blocks since the last one that was taken in, if they were left out.
     pub left_out: Option<LeftOut>,
+    /// When the block was made, in milliseconds since 1970 by its author's clock: of the first block, one in 300, and one after others were
+    /// left out.
+    pub time_ms: Option<i64>,
 }
 
 impl Changes {

@@ -15,6 +15,9 @@ const KEPT: u64 = 256;
 /// be a million rows a day, of which nothing could be told that a row every ten blocks does not tell.
 const PRICE_STEP: u64 = 50;
 
+/// Blocks between two whose times are kept: an hour, between whose ends the chain is steady enough.
+const TIME_EVERY: u64 = 300;
+
 /// Why a block was not taken in.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError<E: std::error::Error + 'static> {
@@ -158,6 +161,13 @@ impl<S: TenureSink> Follower<S> {
         let since = if first { block.number } else { held.block.number };
         let seen = Seen::read(&at, self.only, first).await?;
         let mut changes = Changes::default();
+        if after != After::TheOneBefore || block.number.checked_rem(TIME_EVERY) == Some(0) {
+            changes.time_ms = match at.time().await {
+                Ok(time) => Some(time.as_millisecond()),
+                Err(error) if error.is_passing() => return Err(error.into()),
+                Err(_) => None,
+            };
+        }
         let touched = match after {
             After::Gap(left_out) => {
                 changes.left_out = Some(left_out);

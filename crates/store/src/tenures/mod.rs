@@ -142,6 +142,8 @@ pub struct TenureChanges {
     pub prices: Vec<(u16, u64)>,
     /// The blocks since the position, if they were left out.
     pub left_out: Option<FollowGap>,
+    /// When the block was made, in milliseconds since 1970; not of every block.
+    pub time_ms: Option<i64>,
 }
 
 /// A life on a subnet: one tenure, or several that go on with one another.
@@ -279,6 +281,15 @@ impl Store {
             let query = sqlx::query("SELECT from_block, to_block FROM chain_gaps WHERE follow = $1 ORDER BY from_block").bind(follow.id);
             let rows = query.fetch_all(&self.pool).await?;
             rows.iter().map(|row| Ok(FollowGap { from: number(row, "from_block")?, to: number(row, "to_block")? })).collect()
+        })
+        .await
+    }
+
+    /// When blocks were made, in milliseconds since 1970, as far as that was kept.
+    pub async fn block_times(&self, follow: &Follow) -> Result<BTreeMap<u64, i64>, Error> {
+        self.within(async {
+            let query = sqlx::query("SELECT block, at_ms FROM chain_times WHERE follow = $1").bind(follow.id);
+            query.fetch_all(&self.pool).await?.iter().map(|row| Ok((number(row, "block")?, row.try_get("at_ms")?))).collect()
         })
         .await
     }

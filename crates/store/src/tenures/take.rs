@@ -30,6 +30,10 @@ impl Store {
             begin(&mut tx, follow, block, &changes.begun, &lives).await?;
             keep_prices(&mut tx, follow, block, &changes.prices).await?;
             keep_rules(&mut tx, follow, block, &changes.looks).await?;
+            if let Some(at_ms) = changes.time_ms {
+                let query = sqlx::query("INSERT INTO chain_times (follow, block, at_ms) VALUES ($1, $2, $3)");
+                query.bind(follow).bind(signed(block.number)?).bind(at_ms).execute(&mut *tx).await?;
+            }
             tx.commit().await?;
             Ok(())
         })
