@@ -8,6 +8,8 @@ mod story;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use chain::read::AccountId;
+use chain::tracker::snapshot::{Key, Parameters, Snapshot, Subnet};
 use chain_sim::{Faults, Sim};
 use store::{Follow, Options, Store};
 use story::{BLOCK, FIRST, LAST, Story};
@@ -189,6 +191,153 @@ async fn of_two_that_follow_the_same_one_says_so_and_ends() {
     // An interrupt is how it is meant to end.
     assert!(Command::new("kill").args(["-INT", &winner.id().to_string()]).status().unwrap().success());
     let output = ended(winner).await;
+    assert!(output.status.success() && text(&output).1.contains("stopped after block"), "{}", text(&output).1);
+}
+
+#[tokio::test]
+async fn blocks_that_nobody_keeps_are_left_out_and_said_so() {
+    let Some(url) = database() else { return };
+    let sim = Sim::start(Story::told().world).await.unwrap();
+    let first = ended(follow(&sim, &url, &["--until-block", &FIRST.to_string()])).await;
+    assert!(first.status.success(), "{}", text(&first).1);
+    // Asked for what it has already, it does nothing.
+    let again = ended(follow(&sim, &url, &["--until-block", &FIRST.to_string()])).await;
+    assert!(again.status.success() && text(&again).1.contains(&format!("stopped after block {FIRST}")), "{}", text(&again).1);
+    sim.advance(400);
+    let newest = sim.change(|world| world.finalized());
+    let refused = ended(follow(&sim, &url, &["--no-gaps"])).await;
+    assert!(!refused.status.success() && text(&refused).1.contains("--archive"), "{}", text(&refused).1);
+
+    let until = newest.to_string();
+    let output = ended(follow(&sim, &url, &["--until-block", &until, "-o", "json"])).await;
+    let (changes, notes) = text(&output);
+    assert!(output.status.success(), "{notes}");
+    let (from, to) = (FIRST + 1, newest - 1);
+    let words = format!("blocks {from} to {to} are left out");
+    assert!(notes.contains(&words) && notes.contains("--archive"), "{notes}");
+    let first: serde_json::Value = serde_json::from_str(changes.lines().next().unwrap()).unwrap();
+    assert_eq!(first, serde_json::json!({ "event": "left_out", "from": from, "to": to }));
+    let store = read(&url);
+    let follow = position(&store).await.unwrap();
+    let gaps = store.follow_gaps(&follow).await.unwrap();
+    assert_eq!((gaps.len(), gaps[0].from, gaps[0].to), (1, from, to));
+
+    let run = |args: &[&str]| subnets(args).args(["--database-url", &url, "-o", "json"]).output().unwrap();
+    let compared = run(&["compare", "--netuid", "64"]);
+    let (compared, notes) = (serde_json::from_slice::<serde_json::Value>(&compared.stdout).unwrap(), text(&compared).1);
+    let change = &compared["subnets"][0];
+    assert_eq!((&change["old_block"], &change["new_block"]), (&FIRST.into(), &newest.into()));
+    assert!(notes.contains(&format!("blocks {from} to {to} were left out")), "{notes}");
+    let within = run(&["compare", "--netuid", "64", "--from", &(FIRST + 5).to_string()]);
+    assert_eq!(within.status.code(), Some(3));
+    assert!(text(&within).1.contains(&format!("{FIRST} and {newest}")), "{}", text(&within).1);
+    // One was replaced, and three are known to have lived until the blocks that were left out.
+    let survival: serde_json::Value = serde_json::from_slice(&run(&["survival", "--netuid", "64", "--from", "first-seen"]).stdout).unwrap();
+    assert_eq!(survival["curve"]["ended"], 0, "the validator is no miner: {survival}");
+    let tenures = store.lives(&follow, 64).await.unwrap();
+    let seen: Vec<_> = tenures.iter().map(|life| (life.replaced, life.ended_at, life.last_seen)).collect();
+    let unseen = (false, Some(newest), Some(FIRST));
+    assert_eq!(seen[..5], [(true, Some(BLOCK + 2), Some(FIRST)), unseen, unseen, unseen, (false, None, None)]);
+}
+
+/// A state as a snapshot of ours has it, written down without the tables. UIDs 0 validates, UID 1 is the owner's.
+fn snapshot(story: &Story, block: u64) -> Snapshot {
+    let uids = story.history[&64].range(..=block).next_back().unwrap().1;
+    let key = |byte: u8| AccountId([byte; 32]).to_string().parse::<Key>().unwrap();
+    let by_uid = || uids.iter().zip(0u16..).map(|(one, uid)| (uid, *one));
+    let state = Subnet {
+        uid_hotkey_map: by_uid().map(|(uid, (hotkey, ..))| (uid, key(hotkey))).collect(),
+        n_neurons: u32::try_from(uids.len()).unwrap(),
+        block,
+        registration_blocks: by_uid().map(|(uid, (_, _, registered))| (uid, registered)).collect(),
+        coldkeys: by_uid().map(|(uid, (_, coldkey, _))| (uid, key(coldkey))).collect(),
+        emission_rao: by_uid().map(|(uid, _)| (uid, u64::from(uid) * 1000)).collect(),
+        validators: [0].into(),
+        owner_uids: [1].into(),
+        network_registered_at: Some(1),
+        parameters: Parameters { max_uids: Some(12), immunity_period: Some(9), ..Parameters::default() },
+    };
+    let timestamp = jiff::Timestamp::from_second(1_767_225_600 + i64::try_from((block - BLOCK) * 12).unwrap()).unwrap();
+    let timestamp = timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    Snapshot { timestamp, network: "finney".to_owned(), subnets: [(64, state)].into() }
+}
+
+#[tokio::test]
+async fn files_of_each_block_and_the_database_say_the_same() {
+    let Some(url) = database() else { return };
+    let mut story = Story::new();
+    let mut uids: Vec<(u8, u8, u64)> = (0..12).map(|uid| (uid + 1, 200 + uid / 2, BLOCK - 500 - u64::from(uid))).collect();
+    // Coldkey 200 has the validator and UID 1, which is the one named as the owner's.
+    story.state(0, 64, 1, &uids);
+    story.subnet_owner(64, 200);
+    story.owner_hotkey(64, 2);
+    for (item, value) in [("ImmunityPeriod", 9), ("MaxAllowedUids", 12), ("ImmuneOwnerUidsLimit", 1)] {
+        story.number(64, item, value);
+    }
+    story.time(0, 1_767_225_600_000);
+    let last = BLOCK + 60;
+    for n in 1..=55u64 {
+        let (uid, block) = (2 + usize::try_from(n * 7 % 10).unwrap(), BLOCK + n);
+        let hotkey = u8::try_from(20 + n).unwrap();
+        // Every fifth is a swap, and changes no registration.
+        uids[uid] = if n % 5 == 0 { (hotkey, uids[uid].1, uids[uid].2) } else { (hotkey, 220, block) };
+        story.state(block, 64, 1, &uids);
+        let (netuid, byte) = ([64, 0], [u8::try_from(uid).unwrap(), 0]);
+        if n % 5 == 0 {
+            story.events(block, &[("HotkeySwappedOnSubnet", &[&[220; 32], &[1; 32], &[hotkey; 32], &netuid])]);
+        } else {
+            story.events(block, &[("NeuronRegistered", &[&netuid, &byte, &[hotkey; 32]])]);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for block in BLOCK..=last - 5 {
+        snapshot(&story, block).write(folder.path()).unwrap();
+    }
+    let until = (last - 5).to_string();
+    let (begin, file) = (BLOCK.to_string(), |block: u64| folder.path().join(snapshot(&story, block).file_name()).display().to_string());
+    let (old, new) = (file(BLOCK + 10), file(last - 5));
+    let sim = Sim::start(story.world).await.unwrap();
+    sim.advance(60);
+    let output = ended(follow(&sim, &url, &["--netuid", "64", "--from-block", &begin, "--until-block", &until])).await;
+    assert!(output.status.success(), "{}", text(&output).1);
+
+    let json = |args: &[&str]| -> serde_json::Value {
+        let output = subnets(args).args(["--netuid", "64", "-o", "json"]).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", text(&output).1);
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let dir = folder.path().display().to_string();
+    for args in [vec!["survival"], vec!["survival", "--from", "first-seen"], vec!["eviction"]] {
+        let files = json(&[&args[..], &["--dir", &dir]].concat());
+        let kept = json(&[&args[..], &["--database-url", &url]].concat());
+        assert_eq!(files, kept, "{args:?}");
+        println!("{args:?}: {files}");
+    }
+    let ranked = |args: &[&str]| -> serde_json::Value {
+        let output = subnets(&["analyze", "-o", "json"]).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", text(&output).1);
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let (files, kept) = (ranked(&["--dir", &dir]), ranked(&["--database-url", &url]));
+    for what in ["/total", "/hotkeys", "/classes", "/first", "/last", "/subnets/0/days", "/subnets/0/replacements_per_day"] {
+        assert_eq!((what, files.pointer(what).unwrap()), (what, kept.pointer(what).unwrap()));
+    }
+    let files = json(&["compare", "--snapshot1", &old, "--snapshot2", &new]);
+    let kept = json(&["compare", "--database-url", &url, "--from", &(BLOCK + 10).to_string()]);
+    assert_eq!(files, kept);
+    assert!(files["counts"]["replacements"].as_u64().unwrap() > 5, "{files}");
+    let by_time = json(&["compare", "--database-url", &url, "--from", "2026-01-01T00:02:00Z", "--to", "2026-01-01T00:11:00Z"]);
+    assert_eq!(files, by_time);
+}
+
+#[tokio::test]
+async fn what_runs_it_may_stop_it() {
+    let Some(url) = database() else { return };
+    let sim = Sim::start(Story::told().world).await.unwrap();
+    let child = follow(&sim, &url, &[]);
+    reached(&read(&url), FIRST).await;
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let output = ended(child).await;
     assert!(output.status.success() && text(&output).1.contains("stopped after block"), "{}", text(&output).1);
 }
 

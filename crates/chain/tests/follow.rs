@@ -141,13 +141,14 @@ fn assert_told(memory: &Memory) {
     let end = |uid: u16, at: u64| kept.closed.iter().find(|one| (one.netuid, one.uid, one.at) == (64, uid, at)).unwrap();
     let paid = |rao| Standing { validator: false, owner: Some(false), emission_rao: Some(rao) };
     assert_eq!((end(3, b + 1).standing, end(3, b + 1).place.standing), (paid(3_007), paid(3_000)));
-    assert_eq!(end(3, b + 1).immunity_period, Some(4_096));
+    assert_eq!(end(3, b + 1).immunity_period, Some(5_000));
     assert_eq!(end(0, b + 2).standing, Standing { validator: true, ..paid(0) });
     assert_eq!(end(4, b + 3).standing, Standing { owner: Some(true), ..paid(4_000) });
     let paid_for: Vec<_> = kept.rows.iter().filter_map(|(opened, _)| Some((opened.place.hotkey.0[0], opened.burn_rao?))).collect();
     assert_eq!(paid_for, [(20, 500_000), (21, 629_000), (22, 629_000)]);
     assert_eq!(kept.left_out, []);
-    let validators: BTreeSet<u16> = kept.rows.iter().filter(|(opened, _)| opened.place.standing.validator).map(|(opened, _)| opened.uid).collect();
+    let validators: BTreeSet<u16> =
+        kept.rows.iter().filter(|(opened, _)| opened.place.standing.validator).map(|(opened, _)| opened.uid).collect();
     assert_eq!(validators, BTreeSet::from([0]));
 }
 

@@ -1,6 +1,6 @@
-//! `subnets analyze`: competition on all subnets over the snapshots of a folder.
+//! `subnets analyze`: competition on all subnets over the snapshots of a folder, or over what was followed.
 
-use super::{Folder, Out, as_before, document, note_ignored, sentence, told_apart};
+use super::{Folder, Out, as_before, document, followed::Followed, note_ignored, sentence, told_apart};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -29,6 +29,9 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 pub(super) struct Analyze {
     #[command(flatten)]
     folder: Folder,
+    /// Read what `subnets follow` keeps, and no snapshots
+    #[arg(long, value_name = "URL", conflicts_with_all = ["dir", "as_before"])]
+    database_url: Option<String>,
     /// What to rank by: a day, or with --as-before a period
     #[arg(long, value_enum, default_value_t = Sort::Replacements)]
     sort_by: Sort,
@@ -67,12 +70,23 @@ impl Sort {
 pub(super) async fn run(args: Analyze) -> Result<(), Failure> {
     let counting = if args.as_before { Counting::AsBefore } else { Counting::Observed };
     let analyzer = args.folder.watch(counting, &[]).await?;
+    let analyzer = match &args.database_url {
+        None => args.folder.watch(counting).await?,
+        Some(url) => {
+            let followed = Followed::open(url, &args.folder.network).await?;
+            followed.note_gaps(None);
+            followed.all(&args.folder.network).await?
+        }
+    };
     note_ignored(&analyzer);
     let mut analysis = analyzer.analysis();
     if analysis.subnets.is_empty() {
         return Err(Failure::new(
             Kind::NotFound,
-            format!("{} good snapshot(s) of {} make no period", analysis.snapshots, args.folder.network),
+            match &args.database_url {
+                None => format!("{} good snapshot(s) of {} make no period", analysis.snapshots, args.folder.network),
+                Some(_) => "what was followed makes no period yet".to_owned(),
+            },
         )
         .advise("take another snapshot later, or name the network with --network"));
     }
@@ -119,7 +133,8 @@ fn render(analysis: &Analysis, words: &str, limit: usize, width: u16) -> String 
         let _ = writeln!(text, "... {more} more; --limit 0 shows all");
     }
     let time = |time: &Option<String>| time.as_deref().map_or_else(|| "?".to_owned(), |time| printable(time.get(..16).unwrap_or(time)));
-    let words = format!("By {words}; {} snapshots, {} to {}.", analysis.snapshots, time(&analysis.first), time(&analysis.last));
+    let of = if analysis.snapshots > 0 { format!("{} snapshots,", analysis.snapshots) } else { "block by block,".to_owned() };
+    let words = format!("By {words}; {of} {} to {}.", time(&analysis.first), time(&analysis.last));
     let _ = write!(text, "\n{}", sentence(&words, width));
     let total = &analysis.total;
     let _ = writeln!(

@@ -128,7 +128,7 @@ async fn follow(args: &Follow, last: &mut Option<u64>) -> Result<(), Failure> {
             }
             Err(error) if passes(&error, !args.no_gaps && last.is_some()) || doubt && is_elsewhere(&error) => {
                 // What the database gave no answer to may have been written all the same, even after it was asked where it is.
-                doubt = matches!(&error, FollowError::Sink(error) if error.is_unavailable());
+                doubt = !is_elsewhere(&error) && (doubt || matches!(&error, FollowError::Sink(error) if error.is_unavailable()));
                 note(&format!("{error}; trying again in {} s", wait.as_secs()));
                 sleep(wait).await;
                 wait = (wait * 2).min(WAITS.1);

@@ -97,7 +97,9 @@ impl Followed {
         };
         let gaps: BTreeSet<_> = told.iter().flat_map(|follow| self.gaps(follow)).map(|gap| (gap.from, gap.to)).collect();
         for (from, to) in gaps.iter().rev().take(3) {
-            note(&format!("blocks {from} to {to} were left out: what ended in them has no known moment, and who came and went is not seen"));
+            note(&format!(
+                "blocks {from} to {to} were left out: what ended in them has no known moment, and who came and went is not seen"
+            ));
         }
         if gaps.len() > 3 {
             note(&format!("{} earlier times, too, blocks were left out; table chain_gaps", gaps.len() - 3));
@@ -160,6 +162,18 @@ impl Followed {
                 state.parameters = Parameters { max_uids, immunity_period, min_non_immune_uids, ..Parameters::default() };
             }
             analyzer.add_state(&format!("block {}", state.block), netuid, state);
+        }
+        Ok(analyzer)
+    }
+
+    /// All that was followed, state by state: each change is seen, and what was left out is one long period of which the ends are known.
+    pub(super) async fn all(&self, network: &str) -> Result<Analyzer, Failure> {
+        let mut analyzer = Analyzer::new(network, Counting::Observed);
+        for netuid in self.subnets().await? {
+            let kept = self.kept(netuid).await?;
+            for state in replay::states(&kept.sats, &kept.moments(kept.last)) {
+                analyzer.add_state(&self.time(netuid, state.block)?, netuid, state);
+            }
         }
         Ok(analyzer)
     }
@@ -312,10 +326,7 @@ mod tests {
     fn a_time_is_the_last_block_made_by_then() {
         let times = BTreeMap::from([(100, 1_000_000), (400, 4_600_000), (700, 9_000_000)]);
         let at = |time| block_at(&times, time);
-        assert_eq!(
-            [at(1_000_000), at(1_011_999), at(1_012_000), at(4_599_999), at(4_600_000)],
-            [100, 100, 101, 399, 400].map(Some)
-        );
+        assert_eq!([at(1_000_000), at(1_011_999), at(1_012_000), at(4_599_999), at(4_600_000)], [100, 100, 101, 399, 400].map(Some));
         // Between two blocks that were longer in coming than usual; after the last; before the first.
         assert_eq!([at(6_800_000), at(9_024_000), at(976_000), at(i64::MIN)], [550, 702, 98, 0].map(Some));
         assert_eq!(block_at(&BTreeMap::new(), 5), None);

@@ -55,8 +55,7 @@ pub enum End {
 
 impl End {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Replaced, Self::Swapped, Self::Sold, Self::Moved, Self::Trimmed, Self::NetworkRemoved, Self::Unseen];
+    pub const ALL: [Self; 7] = [Self::Replaced, Self::Swapped, Self::Sold, Self::Moved, Self::Trimmed, Self::NetworkRemoved, Self::Unseen];
 
     /// Its name in tables and output.
     pub fn name(self) -> &'static str {

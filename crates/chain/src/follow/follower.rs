@@ -198,7 +198,8 @@ impl<S: TenureSink> Follower<S> {
         };
         // After blocks that were left out the last one kept may be of long ago.
         let kept = |netuid: &u16, price: u64| changes.left_out.is_some() || differs(netuid, price);
-        changes.prices = seen.prices.iter().filter(|(netuid, price)| kept(netuid, **price)).map(|(netuid, price)| (*netuid, *price)).collect();
+        changes.prices =
+            seen.prices.iter().filter(|(netuid, price)| kept(netuid, **price)).map(|(netuid, price)| (*netuid, *price)).collect();
         self.sink.take((!first).then_some(held.block), block, &changes).await.map_err(FollowError::Sink)?;
         held.block = block;
         for (netuid, places) in next {
@@ -222,12 +223,9 @@ impl<S: TenureSink> Follower<S> {
         closed: &mut [Closed],
         opened: &mut [Opened],
     ) -> Result<(), ReadError> {
-        let read = async {
-            let at = self.chain.at(block).await?;
-            futures::try_join!(Facts::read(&at, netuid), at.burn(netuid))
-        };
-        let (facts, burn) = match read.await {
-            Ok(read) => read,
+        let read = async { Facts::read(&self.chain.at(block).await?, netuid).await };
+        let facts = match read.await {
+            Ok(facts) => facts,
             Err(error) if error.is_passing() => return Err(error),
             Err(_) => return Ok(()),
         };
@@ -237,7 +235,7 @@ impl<S: TenureSink> Follower<S> {
             one.immunity_period = facts.rules.immunity_period;
         }
         let came = |one: &&mut Opened| one.continues.is_none() && block.number.checked_add(1) == Some(one.place.registered_at);
-        opened.iter_mut().filter(came).for_each(|one| one.burn_rao = Some(burn));
+        opened.iter_mut().filter(came).for_each(|one| one.burn_rao = facts.burn_rao);
         Ok(())
     }
 }

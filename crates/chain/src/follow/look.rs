@@ -98,9 +98,7 @@ impl Seen {
         let Some(n) = self.sizes.get(&netuid).copied() else {
             return Ok(Look { places: Places::new(), registered: Vec::new(), new_generation: true, rules: None });
         };
-        let made_at = at.storage::<u64>(PALLET, "NetworkRegisteredAt", (netuid,));
-        let (hotkeys, registered_at, made_at, facts) =
-            futures::try_join!(at.hotkeys(netuid), at.registered_at(netuid), made_at, Facts::read(at, netuid))?;
+        let (hotkeys, registered_at, facts) = futures::try_join!(at.hotkeys(netuid), at.registered_at(netuid), Facts::read(at, netuid))?;
         let registered: Vec<(u16, AccountId)> =
             of_it("NeuronRegistered").filter_map(|event| event.fields.item(1)?.as_u16().zip(event.fields.item(2)?.as_account())).collect();
         let asked: BTreeSet<AccountId> = hotkeys.values().copied().chain(registered.iter().map(|(_, hotkey)| *hotkey)).collect();
@@ -127,7 +125,7 @@ impl Seen {
             Place { hotkey, coldkey, registered_at: block, standing: Standing::default() }
         };
         let registered = registered.into_iter().map(|(uid, hotkey)| (uid, place(hotkey))).collect();
-        let new_generation = removed || made_at.is_some_and(|at| at > since);
+        let new_generation = removed || facts.made_at.is_some_and(|at| at > since);
         Ok(Look { places, registered, new_generation, rules: Some(facts.rules) })
     }
 }

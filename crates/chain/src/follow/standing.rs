@@ -4,10 +4,24 @@ use std::collections::BTreeMap;
 
 use super::{Places, Rules, Standing};
 use crate::read::scale::FromScale;
-use crate::read::{AccountId, At, ReadError};
+use crate::read::{AccountId, At, ReadError, Runtime};
 use crate::tracker::eviction::{Owned, owner_uids};
 
 const PALLET: &str = "SubtensorModule";
+
+/// What is read, in one go.
+const ITEMS: [&str; 10] = [
+    "ValidatorPermit",
+    "Emission",
+    "SubnetOwner",
+    "SubnetOwnerHotkey",
+    "ImmuneOwnerUidsLimit",
+    "ImmunityPeriod",
+    "MinNonImmuneUids",
+    "MaxAllowedUids",
+    "NetworkRegisteredAt",
+    "Burn",
+];
 
 /// What a block says of a subnet beside who sits where.
 pub(super) struct Facts {
@@ -16,40 +30,46 @@ pub(super) struct Facts {
     /// Coldkey and hotkey of the owner.
     owner: (Option<AccountId>, Option<AccountId>),
     owner_limit: Option<u16>,
+    /// The block in which the subnet was made.
+    pub(super) made_at: Option<u64>,
+    /// What a registration costs, in rao.
+    pub(super) burn_rao: Option<u64>,
     pub(super) rules: Rules,
 }
 
 impl Facts {
     /// Reads them.
     pub(super) async fn read(at: &At, netuid: u16) -> Result<Self, ReadError> {
-        let (permits, emission_rao, coldkey, hotkey, owner_limit) = futures::try_join!(
-            item(at, netuid, "ValidatorPermit"),
-            item(at, netuid, "Emission"),
-            item::<AccountId>(at, netuid, "SubnetOwner"),
-            item::<AccountId>(at, netuid, "SubnetOwnerHotkey"),
-            item(at, netuid, "ImmuneOwnerUidsLimit"),
-        )?;
-        let (immunity_period, min_non_immune_uids, max_uids) = futures::try_join!(
-            item(at, netuid, "ImmunityPeriod"),
-            item(at, netuid, "MinNonImmuneUids"),
-            item(at, netuid, "MaxAllowedUids"),
-        )?;
+        let runtime = at.runtime();
+        let misfit = |source| ReadError::Scale { source, spec_version: runtime.spec_version() };
+        let there = ITEMS.iter().copied().filter(|item| runtime.has_storage(PALLET, item));
+        let keyed = there.map(|item| Ok((runtime.storage_key(PALLET, item, (netuid,)).map_err(misfit)?, item)));
+        let asked = keyed.collect::<Result<BTreeMap<_, _>, ReadError>>()?;
+        let keys: Vec<Vec<u8>> = asked.keys().cloned().collect();
+        let values = at.values(&keys).await?.into_iter().filter_map(|(key, value)| Some((*asked.get(&key)?, value)));
+        let values = Values { runtime, of: values.collect() };
         // The default of these maps is the key of nobody.
         let somebody = |key: Option<AccountId>| key.filter(|key| key.0 != [0; 32]);
-        let owner = (somebody(coldkey), somebody(hotkey));
-        Ok(Self { permits, emission_rao, owner, owner_limit, rules: Rules { immunity_period, min_non_immune_uids, max_uids } })
+        Ok(Self {
+            permits: values.get("ValidatorPermit"),
+            emission_rao: values.get("Emission"),
+            owner: (somebody(values.get("SubnetOwner")), somebody(values.get("SubnetOwnerHotkey"))),
+            owner_limit: values.get("ImmuneOwnerUidsLimit"),
+            made_at: values.get("NetworkRegisteredAt"),
+            burn_rao: values.get("Burn"),
+            rules: Rules {
+                immunity_period: values.get("ImmunityPeriod"),
+                min_non_immune_uids: values.get("MinNonImmuneUids"),
+                max_uids: values.get("MaxAllowedUids"),
+            },
+        })
     }
 
     /// How those stand who sit there in the block.
     pub(super) fn standings(&self, places: &Places) -> BTreeMap<u16, Standing> {
         let owned: Vec<_> = places
             .iter()
-            .map(|(uid, place)| Owned {
-                uid: *uid,
-                hotkey: Some(place.hotkey),
-                coldkey: place.coldkey,
-                registered_at: place.registered_at,
-            })
+            .map(|(uid, place)| Owned { uid: *uid, hotkey: Some(place.hotkey), coldkey: place.coldkey, registered_at: place.registered_at })
             .collect();
         let (coldkey, hotkey) = self.owner;
         let owners = (coldkey.is_some() || hotkey.is_some()).then(|| owner_uids(&owned, coldkey, hotkey, self.owner_limit));
@@ -63,13 +83,17 @@ impl Facts {
     }
 }
 
-/// A value of a subnet; `None` where the runtime has none, or holds it in another form: not to know it is no reason to stop.
-async fn item<T: FromScale>(at: &At, netuid: u16, name: &str) -> Result<Option<T>, ReadError> {
-    if !at.runtime().has_storage(PALLET, name) {
-        return Ok(None);
-    }
-    match at.storage(PALLET, name, (netuid,)).await {
-        Err(ReadError::Scale { .. }) => Ok(None),
-        other => other,
+/// Bytes of storage items, and what they mean.
+struct Values<'a> {
+    runtime: &'a Runtime,
+    of: BTreeMap<&'static str, Option<Vec<u8>>>,
+}
+
+impl Values<'_> {
+    /// A value, or the runtime's default; `None` where the runtime has none, or holds it in another form: not to know it is no reason to
+    /// stop.
+    fn get<T: FromScale>(&self, item: &str) -> Option<T> {
+        let bytes = self.of.get(item)?;
+        self.runtime.storage_value(PALLET, item, bytes.as_deref()).ok().flatten()
     }
 }

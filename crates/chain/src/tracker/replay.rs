@@ -111,7 +111,10 @@ mod tests {
         let all = moments(&sats, 10, 40, &[]);
         assert_eq!(all.into_iter().collect::<Vec<_>>(), [10, 20, 30, 40]);
         let shown = |list: &[(u64, &str)]| list.iter().map(|(block, who)| (*block, (*who).to_owned())).collect::<Vec<_>>();
-        assert_eq!(told(&sats, &[9, 10, 19, 20, 29, 30, 40]), shown(&[(10, "ab"), (19, "ab"), (20, "ad"), (29, "ad"), (30, "a"), (40, "a")]));
+        assert_eq!(
+            told(&sats, &[9, 10, 19, 20, 29, 30, 40]),
+            shown(&[(10, "ab"), (19, "ab"), (20, "ad"), (29, "ad"), (30, "a"), (40, "a")])
+        );
         assert_eq!(told(&sats, &[25]), shown(&[(25, "ad")]));
     }
 

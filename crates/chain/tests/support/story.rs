@@ -39,6 +39,9 @@ impl Story {
         sn64(&mut story, 0, &[(1, 101, old(1)), (2, 102, old(2)), (3, 103, old(3)), (4, 104, old(4)), (5, 105, old(5))]);
         story.state(0, 7, 50, &[(1, 101, old(9)), (40, 140, old(9))]);
         story.subnet_owner(64, 105);
+        story.owner_hotkey(64, 5);
+        story.number(64, "ImmunityPeriod", 5_000);
+        story.time(0, 1_767_225_600_000);
         story.price(0, 64, 500_000);
         story.price(0, 7, 1_000_000);
         // UID 1 of subnet 64 is replaced.
@@ -98,6 +101,22 @@ impl Story {
     /// Whose subnet it is, always.
     pub(crate) fn subnet_owner(&mut self, netuid: u16, coldkey: u8) {
         self.put(0, "SubnetOwner", &Keys::Subnet(netuid), Some(vec![coldkey; 32]));
+    }
+
+    /// Which hotkey is named as its owner's, always.
+    pub(crate) fn owner_hotkey(&mut self, netuid: u16, hotkey: u8) {
+        self.put(0, "SubnetOwnerHotkey", &Keys::Subnet(netuid), Some(vec![hotkey; 32]));
+    }
+
+    /// A parameter of a subnet, always.
+    pub(crate) fn number(&mut self, netuid: u16, item: &str, value: u16) {
+        self.put(0, item, &Keys::Subnet(netuid), Some(value.to_le_bytes().to_vec()));
+    }
+
+    /// When a block was made, and those after it until the next that is told of.
+    pub(crate) fn time(&mut self, from: u64, ms: u64) {
+        let key = self.runtime.storage_key("Timestamp", "Now", ()).unwrap();
+        self.world.set_storage(from, key, Some(ms.to_le_bytes().to_vec()));
     }
 
     /// What each UID was paid.

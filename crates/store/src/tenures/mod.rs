@@ -262,7 +262,8 @@ impl Store {
     /// What a subnet prunes by, and the block in which it was looked at; `None` if it is no more, or was not looked at since that is kept.
     pub async fn prune_rules(&self, follow: &Follow, netuid: u16) -> Result<Option<(u64, PruneRules)>, Error> {
         self.within(async {
-            let query = sqlx::query("SELECT * FROM chain_subnets WHERE follow = $1 AND netuid = $2").bind(follow.id).bind(i32::from(netuid));
+            let query =
+                sqlx::query("SELECT * FROM chain_subnets WHERE follow = $1 AND netuid = $2").bind(follow.id).bind(i32::from(netuid));
             let Some(row) = query.fetch_optional(&self.pool).await? else { return Ok(None) };
             let of = |column: &str| row.try_get::<Option<i32>, _>(column)?.map(|_| small(&row, column)).transpose();
             let rules = PruneRules {

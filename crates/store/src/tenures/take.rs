@@ -63,7 +63,9 @@ async fn advance(
         return begun.fetch_optional(&mut **tx).await?.ok_or_else(elsewhere);
     };
     let next = after.number.saturating_add(1);
-    if left_out.map_or(next, |gap| gap.to.saturating_add(1)) != block.number || left_out.is_some_and(|gap| gap.from != next || gap.to < next) {
+    if left_out.map_or(next, |gap| gap.to.saturating_add(1)) != block.number
+        || left_out.is_some_and(|gap| gap.from != next || gap.to < next)
+    {
         return Err(Error::Invalid(format!("block {} does not follow block {}", block.number, after.number)));
     }
     let moved = sqlx::query_scalar(

@@ -318,7 +318,7 @@ impl At {
     }
 
     /// The values of keys, at this block and no other. A value that is not there would look like a subnet or a neuron that is not.
-    async fn values(&self, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>, ReadError> {
+    pub(crate) async fn values(&self, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>, ReadError> {
         let asked: Vec<String> = keys.iter().map(wire::hex).collect();
         let values = |method, answer: &Json| {
             let set = answer.get(0).ok_or_else(|| wire::malformed(method, "a set of changes"))?;
