@@ -28,7 +28,7 @@ use std::{
 #[command(
     args_override_self = true,
     override_usage = "chutes-miner subnets compare --snapshot1 FILE --snapshot2 FILE [OPTIONS]\n       \
-        chutes-miner subnets compare --database-url URL [--from WHEN] [--to WHEN] [OPTIONS]",
+        chutes-miner subnets compare --database-url URL [--from WHEN] [--to WHEN]",
     after_help = "Examples:\n  chutes-miner subnets compare --snapshot1 old.json --snapshot2 new.json\n  \
         chutes-miner subnets compare --snapshot1 old.json --snapshot2 new.json \\\n    --netuid 64\n  \
         chutes-miner subnets compare --database-url URL --from 2026-01-30 --netuid 64\n\n\
