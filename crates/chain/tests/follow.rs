@@ -278,28 +278,29 @@ async fn blocks_that_nobody_keeps_are_left_out_where_that_is_wanted_and_named() 
     let taken = going.next().await.unwrap();
     let left_out = LeftOut { from: FIRST + 1, to: newest - 1 };
     assert_eq!((taken.block.number, taken.first, taken.running, taken.changes.left_out), (newest, false, 4, Some(left_out)));
-    let seen = memory.0.lock().unwrap();
-    let of_64 = seen.closed.iter().filter(|one| one.netuid == 64);
-    let ends: Vec<_> = of_64.map(|one| (one.uid, one.at, one.last_seen, one.end.name())).collect();
-    let since = Some(FIRST);
-    assert_eq!(
-        ends,
-        [
-            (0, BLOCK + 2, since, "replaced"),
-            // Who sits on UID 1 was registered long before: swapped and then moved there. UID 1 was no newcomer's prey, as far as is known.
-            (1, newest, since, "unseen"),
-            (2, newest, since, "unseen"),
-            (3, newest, since, "unseen"),
-            (4, newest, since, "moved"),
-        ]
-    );
-    let others: Vec<_> = seen.closed.iter().filter(|one| one.netuid != 64).map(|one| (one.netuid, one.uid, one.end.name())).collect();
-    assert_eq!(others, [(7, 0, "network_removed"), (7, 1, "network_removed")]);
-    assert!(seen.rows.iter().all(|(opened, _)| opened.from == FIRST || (opened.from == newest && opened.burn_rao.is_none())));
-    let now: Vec<_> = seen.held.as_ref().unwrap().subnets[&64].values().map(|place| place.hotkey.0[0]).collect();
-    assert_eq!(now, [22, 33, 5]);
-    assert_eq!(seen.prices.iter().filter(|(_, block, _)| *block == newest).count(), 1);
-    drop(seen);
+    {
+        let seen = memory.0.lock().unwrap();
+        let of_64 = seen.closed.iter().filter(|one| one.netuid == 64);
+        let ends: Vec<_> = of_64.map(|one| (one.uid, one.at, one.last_seen, one.end.name())).collect();
+        let since = Some(FIRST);
+        assert_eq!(
+            ends,
+            [
+                (0, BLOCK + 2, since, "replaced"),
+                // Who sits on UID 1 was registered long before: swapped and then moved there. UID 1 was no newcomer's prey, as far as is known.
+                (1, newest, since, "unseen"),
+                (2, newest, since, "unseen"),
+                (3, newest, since, "unseen"),
+                (4, newest, since, "moved"),
+            ]
+        );
+        let others: Vec<_> = seen.closed.iter().filter(|one| one.netuid != 64).map(|one| (one.netuid, one.uid, one.end.name())).collect();
+        assert_eq!(others, [(7, 0, "network_removed"), (7, 1, "network_removed")]);
+        assert!(seen.rows.iter().all(|(opened, _)| opened.from == FIRST || (opened.from == newest && opened.burn_rao.is_none())));
+        let now: Vec<_> = seen.held.as_ref().unwrap().subnets[&64].values().map(|place| place.hotkey.0[0]).collect();
+        assert_eq!(now, [22, 33, 5]);
+        assert_eq!(seen.prices.iter().filter(|(_, block, _)| *block == newest).count(), 1);
+    }
     // From there on it is block by block again, also for another program.
     sim.advance(2);
     assert_eq!(next(&mut going).await.unwrap(), newest + 1);
