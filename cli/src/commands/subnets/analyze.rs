@@ -69,9 +69,8 @@ impl Sort {
 
 pub(super) async fn run(args: Analyze) -> Result<(), Failure> {
     let counting = if args.as_before { Counting::AsBefore } else { Counting::Observed };
-    let analyzer = args.folder.watch(counting, &[]).await?;
     let analyzer = match &args.database_url {
-        None => args.folder.watch(counting).await?,
+        None => args.folder.watch(counting, &[]).await?,
         Some(url) => {
             let followed = Followed::open(url, &args.folder.network).await?;
             followed.note_gaps(None);

@@ -63,12 +63,10 @@ pub(super) struct Compare {
     out: Out,
 }
 
-pub(super) fn run(args: &Compare) -> Result<(), Failure> {
-    let (mut old, mut new) = (read(&args.snapshot1, &args.dir)?, read(&args.snapshot2, &args.dir)?);
 pub(super) async fn run(args: Compare) -> Result<(), Failure> {
     let (mut old, mut new) = match (&args.database_url, &args.snapshot1, &args.snapshot2) {
         (Some(url), ..) => followed(&args, url).await?,
-        (None, Some(old), Some(new)) => (read(old)?, read(new)?),
+        (None, Some(old), Some(new)) => (read(old, &args.dir)?, read(new, &args.dir)?),
         _ => return Err(Failure::new(Kind::Usage, "--snapshot1 and --snapshot2, or --database-url, say what to compare")),
     };
     if old.network != new.network {
@@ -100,11 +98,6 @@ pub(super) async fn run(args: Compare) -> Result<(), Failure> {
     )
 }
 
-/// Reads a file, or one of this name in the folder.
-fn read(path: &Path, folder: &Path) -> Result<Snapshot, Failure> {
-    let in_folder = folder.join(path);
-    let found = if !path.exists() && in_folder.exists() { &in_folder } else { path };
-    Snapshot::read(found).map_err(|error| {
 /// The states that were followed, as snapshots taken in these blocks would have them.
 async fn followed(args: &Compare, url: &str) -> Result<(Snapshot, Snapshot), Failure> {
     let followed = Followed::open(url, &args.network).await?;
@@ -133,8 +126,11 @@ async fn followed(args: &Compare, url: &str) -> Result<(Snapshot, Snapshot), Fai
     Ok((old, new))
 }
 
-fn read(path: &Path) -> Result<Snapshot, Failure> {
-    Snapshot::read(path).map_err(|error| {
+/// Reads a file, or one of this name in the folder.
+fn read(path: &Path, folder: &Path) -> Result<Snapshot, Failure> {
+    let in_folder = folder.join(path);
+    let found = if !path.exists() && in_folder.exists() { &in_folder } else { path };
+    Snapshot::read(found).map_err(|error| {
         let missing = matches!(&error, SnapshotError::Io(error) if error.kind() == std::io::ErrorKind::NotFound);
         let kind = if missing { Kind::NotFound } else { Kind::General };
         Failure::new(kind, format!("{}: {error}", path.display()))

@@ -1,7 +1,6 @@
 //! `subnets cost`: what a place costs, beside how contested it is.
 
-use super::{Folder, Out, database::Followed, document, dollars, note_ignored, sentence, shown, state};
-use super::{Folder, Out, document, followed::Followed, note_ignored, sentence, shown, state};
+use super::{Folder, Out, document, dollars, followed::Followed, note_ignored, sentence, shown, state};
 use crate::{
     failure::{Failure, Kind},
     output::{

@@ -51,11 +51,9 @@ pub(super) struct Eviction {
 }
 
 pub(super) async fn run(args: Eviction) -> Result<(), Failure> {
-    let analyzer = args.folder.watch(Counting::Observed, &[args.netuid]).await?;
-    note_ignored(&analyzer);
     let netuid = args.netuid;
     let analyzer = match &args.database_url {
-        None => args.folder.watch(Counting::Observed).await?,
+        None => args.folder.watch(Counting::Observed, &[args.netuid]).await?,
         Some(url) => Followed::open(url, &args.folder.network).await?.watched(netuid).await?,
     };
     note_ignored(&analyzer);
