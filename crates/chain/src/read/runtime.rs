@@ -214,8 +214,13 @@ impl Runtime {
         Ok(call.output_ty())
     }
 
+    /// Whether values of a type can be decoded and encoded without danger. See [`Shapes`].
+    pub(crate) fn is_safe(&self, ty: u32) -> bool {
+        self.shapes.is_safe(ty)
+    }
+
     fn safe(&self, ty: u32, what: &str) -> Result<(), ScaleError> {
-        if self.shapes.is_safe(ty) { Ok(()) } else { Err(ScaleError::Unsafe(what.to_owned())) }
+        if self.is_safe(ty) { Ok(()) } else { Err(ScaleError::Unsafe(what.to_owned())) }
     }
 
     fn is_bytes(&self, ty: u32) -> bool {

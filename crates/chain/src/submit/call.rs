@@ -191,7 +191,10 @@ impl Call {
         let variant = runtime.metadata().pallet_by_name(pallet).and_then(|pallet| pallet.call_variant_by_name(name));
         let unknown =
             || SubmitError::Scale { source: ScaleError::Unknown(format!("call {pallet}.{name}")), spec_version: runtime.spec_version() };
-        let mut wanted: Vec<_> = variant.ok_or_else(unknown)?.fields.iter().map(|field| field.name.as_deref().unwrap_or("")).collect();
+        let fields = &variant.ok_or_else(unknown)?.fields;
+        // Encoding follows descriptions as decoding does.
+        safe(runtime, pallet, name, fields.iter().map(|field| field.ty.id))?;
+        let mut wanted: Vec<_> = fields.iter().map(|field| field.name.as_deref().unwrap_or("")).collect();
         let mut ours: Vec<_> = arguments.0.iter().map(|(name, _)| *name).collect();
         wanted.sort_unstable();
         ours.sort_unstable();
@@ -271,6 +274,13 @@ impl Axon {
 
 pub(super) fn has(runtime: &Runtime, pallet: &str, call: &str) -> bool {
     runtime.metadata().pallet_by_name(pallet).is_some_and(|pallet| pallet.call_variant_by_name(call).is_some())
+}
+
+/// Refuses what a description from a node could make endless.
+pub(super) fn safe(runtime: &Runtime, pallet: &str, name: &str, types: impl IntoIterator<Item = u32>) -> Result<(), SubmitError> {
+    let source = ScaleError::Unsafe(format!("{pallet}.{name}"));
+    let safe = types.into_iter().all(|ty| runtime.is_safe(ty));
+    if safe { Ok(()) } else { Err(SubmitError::Scale { source, spec_version: runtime.spec_version() }) }
 }
 
 pub(super) fn misfit(runtime: &Runtime, pallet: &str, name: &str, why: &impl ToString) -> SubmitError {

@@ -4,11 +4,11 @@ use std::fmt;
 
 use blake2::digest::consts::U32;
 use blake2::{Blake2b, Digest as _};
-use frame_decode::extrinsics::{encode_v4_signed, encode_v4_signer_payload};
+use frame_decode::extrinsics::{ExtrinsicTypeInfo as _, encode_v4_signed, encode_v4_signer_payload};
 use protocol::ids::Ss58;
 use protocol::key::{Keypair, Signature};
 
-use super::call::{Case, misfit};
+use super::call::{Case, misfit, safe};
 use super::{Call, Signing, SubmitError};
 use crate::read::{AccountId, Runtime};
 
@@ -42,6 +42,7 @@ impl Extrinsic {
     /// As [`Extrinsic::sign`].
     pub fn payload(call: &Call, signing: &Signing, runtime: &Runtime) -> Result<Vec<u8>, SubmitError> {
         let (pallet, name, arguments) = call.resolve(runtime)?;
+        safe_envelope(runtime, pallet, name)?;
         let metadata = runtime.metadata();
         encode_v4_signer_payload(pallet, name, &arguments, signing, metadata, metadata.types())
             .map_err(|error| misfit(runtime, pallet, name, &error))
@@ -54,6 +55,7 @@ impl Extrinsic {
     /// As [`Extrinsic::sign`].
     pub fn assemble(call: &Call, signing: &Signing, signer: &Ss58, signature: &Signature, runtime: &Runtime) -> Result<Self, SubmitError> {
         let (pallet, name, arguments) = call.resolve(runtime)?;
+        safe_envelope(runtime, pallet, name)?;
         let metadata = runtime.metadata();
         let signer = Case("Id", AccountId::from(signer).0);
         let signature = Case("Sr25519", *signature.as_bytes());
@@ -81,4 +83,11 @@ impl Extrinsic {
 /// Of an extrinsic with its length in front.
 pub(super) fn hash(bytes: &[u8]) -> [u8; 32] {
     Blake2b::<U32>::digest(bytes).into()
+/// Refuses extensions, addresses and signatures that a description from a node could make endless. [`Call::resolve`] does it for arguments.
+fn safe_envelope(runtime: &Runtime, pallet: &str, name: &str) -> Result<(), SubmitError> {
+    let metadata = runtime.metadata();
+    let extensions = metadata.extrinsic_extension_info(None).map_err(|error| misfit(runtime, pallet, name, &error))?;
+    let signature = metadata.extrinsic_signature_info().map_err(|error| misfit(runtime, pallet, name, &error))?;
+    let extensions = extensions.extension_ids.iter().flat_map(|extension| [extension.id, extension.implicit_id]);
+    safe(runtime, pallet, name, extensions.chain([signature.address_id, signature.signature_id]))
 }

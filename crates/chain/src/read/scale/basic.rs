@@ -1,5 +1,6 @@
 //! Numbers, lists, options, pairs, texts and accounts.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 use scale_decode::error::ErrorKind;
@@ -28,6 +29,16 @@ as_the_library_does!(bool, u8, u16, u32, u64, u128, i64, i128);
 /// More items than this are not reserved ahead: a length is a claim, not a fact.
 const RESERVED: usize = 1024;
 
+thread_local! {
+    /// How many more bytes of memory the items of lists may take on this thread. A decoding begins and ends on one thread, without a pause.
+    static ALLOWED: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Allows lists of so many bytes of memory for the decoding that follows.
+pub(super) fn allow(bytes: usize) {
+    ALLOWED.set(bytes);
+}
+
 /// The items of a sequence or an array, also when a type such as `BoundedVec` is wrapped around it.
 pub struct ListVisitor<T>(PhantomData<T>);
 
@@ -37,6 +48,11 @@ impl<T: FromScale> ListVisitor<T> {
         if claimed > bytes.len() {
             return Err(DecodeError::NotEnoughInput.into());
         }
+        // An item that is not there is one byte, `None`, and takes as much memory as one that is.
+        let Some(left) = size_of::<T>().checked_mul(claimed).and_then(|bytes| ALLOWED.get().checked_sub(bytes)) else {
+            return Err(Error::custom_str("its lists take more memory than anything on the chain"));
+        };
+        ALLOWED.set(left);
         let mut items = Vec::with_capacity(claimed.min(RESERVED));
         while let Some(item) = next() {
             items.push(item.map_err(|error| error.at_idx(items.len()))?);

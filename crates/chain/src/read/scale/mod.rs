@@ -69,11 +69,16 @@ pub trait FromScale: Sized {
 /// [`Value`]s that are made of one answer: they take much more memory than their bytes. A block's events are some 10,000.
 const MAX_VALUES: u32 = 1 << 20;
 
+/// Bytes of memory that the items of all lists of one answer may take. A subnet of 4,096 neurons, which are 16 times as many as most
+/// subnets have, takes 2 MiB.
+const MAX_LISTED: usize = 64 << 20;
+
 /// Decodes all of `bytes` as the type `ty`. `what` names it in errors.
 ///
 /// The caller has asked [`Shapes`] whether the type is safe.
 pub(crate) fn decode<T: FromScale>(what: &str, mut bytes: &[u8], ty: u32, types: &PortableRegistry) -> Result<T, ScaleError> {
     value::allow(MAX_VALUES);
+    basic::allow(MAX_LISTED);
     let value = decode_with_visitor(&mut bytes, ty, types, T::visitor())
         .map_err(|error| ScaleError::Mismatch { what: what.to_owned(), why: error.to_string() })?;
     if bytes.is_empty() { Ok(value) } else { Err(ScaleError::LeftOver { what: what.to_owned(), left: bytes.len() }) }
