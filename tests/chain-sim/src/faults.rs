@@ -28,6 +28,10 @@ pub struct Faults {
     pub instead: HashMap<&'static str, Result<Value, (i64, String)>>,
     /// Fewer keys at once than were asked for.
     pub page: Option<usize>,
+    /// Answers have so many blanks in them more than they need.
+    pub blanks: usize,
+    /// Who subscribes is told of the newest final block without end, as fast as it takes it, and cannot unsubscribe.
+    pub flood: bool,
     /// Notifications name this number as the newest final one.
     pub claims_final: Option<u64>,
 }

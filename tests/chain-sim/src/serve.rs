@@ -147,6 +147,10 @@ async fn connection(mut socket: WebSocketStream<TcpStream>, shared: &Shared, mut
             changed = finalized.changed(), if !subscriptions.is_empty() => {
                 changed?;
                 notify(&mut socket, shared, &subscriptions).await?;
+                if lock(&shared.faults).flood {
+                    // As if there were another one.
+                    finalized.mark_changed();
+                }
             }
             message = socket.next() => {
                 let Some(message) = message else { return Ok(()) };
@@ -174,7 +178,7 @@ async fn connection(mut socket: WebSocketStream<TcpStream>, shared: &Shared, mut
                         Ok(json!(format!("sub-{id}")))
                     }
                     "chain_unsubscribeFinalizedHeads" => {
-                        subscriptions.retain(|id| request["params"][0] != json!(format!("sub-{id}")));
+                        subscriptions.retain(|id| faults.flood || request["params"][0] != json!(format!("sub-{id}")));
                         Ok(json!(true))
                     }
                     method => {
@@ -191,7 +195,8 @@ async fn connection(mut socket: WebSocketStream<TcpStream>, shared: &Shared, mut
                     Ok(result) => json!({"jsonrpc": "2.0", "id": request["id"], "result": result}),
                     Err((code, message)) => json!({"jsonrpc": "2.0", "id": request["id"], "error": {"code": code, "message": message}}),
                 };
-                let text = if faults.garbage { "{\"jsonrpc\": 2.0, }".to_owned() } else { response.to_string() };
+                let mut text = if faults.garbage { "{\"jsonrpc\": 2.0, }".to_owned() } else { response.to_string() };
+                text.extend(std::iter::repeat_n(' ', faults.blanks));
                 socket.send(Message::text(text)).await?;
             }
         }

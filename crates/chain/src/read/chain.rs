@@ -2,6 +2,8 @@
 
 mod at;
 mod config;
+#[cfg(test)]
+mod fuzz_tests;
 mod send;
 mod wire;
 

@@ -1,5 +1,7 @@
 //! Subnets that change block by block in the ways that there are, put into a stand-in node.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::collections::BTreeMap;
 
 use chain::read::Runtime;

@@ -12,11 +12,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use url::Url;
 
-use super::RpcOptions;
+use super::envelope::{self, Said};
 use super::error::{RpcError, shown};
+use super::{RpcOptions, tls};
 
 /// Requests that wait for the socket.
 const QUEUE: usize = 64;
@@ -25,6 +26,10 @@ const NOTIFICATIONS: usize = 64;
 
 /// Largest notification that is kept: a header has a few hundred bytes.
 const MAX_NOTIFICATION: usize = 64 << 10;
+
+/// Messages in a row that nobody asked for, after which a node is left. Some are rightly so: answers that come too late, and what was on
+/// its way when a subscription ended.
+const MAX_UNASKED: u32 = 1024;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 type Reply = oneshot::Sender<Result<Value, RpcError>>;
@@ -74,18 +79,16 @@ pub(in crate::read) struct Connection {
 
 impl Connection {
     pub(super) async fn open(url: &Url, options: Arc<RpcOptions>) -> Result<Self, RpcError> {
-        if url.scheme() == "wss" && rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(RpcError::NoTlsProvider);
-        }
         let endpoint: Arc<str> = shown(url).into();
         let failed = |why: String| RpcError::Connect { endpoint: endpoint.to_string(), why };
         let limits =
             WebSocketConfig::default().max_message_size(Some(options.max_message_bytes)).max_frame_size(Some(options.max_message_bytes));
-        let connect = connect_async_with_config(url.as_str(), Some(limits), true);
+        let connector = if url.scheme() == "wss" { Some(tls::connector().await?) } else { None };
+        let connect = connect_async_tls_with_config(url.as_str(), Some(limits), true, connector);
         let (socket, _) = timeout(options.connect_timeout, connect)
             .await
             .map_err(|_| failed(format!("no connection within {:?}", options.connect_timeout)))?
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|error| failed(tls::explained(&error)))?;
         let (commands, queue) = mpsc::channel(QUEUE);
         let driver = Driver {
             endpoint: Arc::clone(&endpoint),
@@ -93,6 +96,7 @@ impl Connection {
             waiting: HashMap::new(),
             subscriptions: HashMap::new(),
             next_id: 1,
+            unasked: 0,
         };
         tokio::spawn(driver.run(socket, queue));
         Ok(Self { commands, endpoint, options, opened: Instant::now(), answered: Arc::default() })
@@ -158,6 +162,8 @@ struct Driver {
     waiting: HashMap<u64, (&'static str, Purpose)>,
     subscriptions: HashMap<String, mpsc::Sender<Value>>,
     next_id: u64,
+    /// Messages that nobody asked for since the last one that somebody did.
+    unasked: u32,
 }
 
 impl Driver {
@@ -188,11 +194,13 @@ impl Driver {
                 message = socket.next() => {
                     heard = Instant::now();
                     match message {
-                        Some(Ok(Message::Text(text))) => {
-                            if let Some(unwanted) = self.receive(text.as_str()) && let Err(error) = self.send(socket, unwanted).await {
+                        Some(Ok(Message::Text(text))) => match self.receive(text.as_str()) {
+                            Ok(None) => {}
+                            Ok(Some(unwanted)) => if let Err(error) = self.send(socket, unwanted).await {
                                 return error;
-                            }
-                        }
+                            },
+                            Err(error) => return error,
+                        },
                         Some(Ok(Message::Close(_))) | None => return "the node closed it".to_owned(),
                         Some(Ok(_)) => {}
                         Some(Err(error)) => return error.to_string(),
@@ -232,22 +240,26 @@ impl Driver {
     }
 
     /// Handles a message. Gives the end of a subscription that nobody reads any more.
-    fn receive(&mut self, text: &str) -> Option<Command> {
-        // What is not JSON, or answers nothing we asked, is ignored; the request's timeout tells.
-        let mut message: Value = serde_json::from_str(text).ok()?;
-        let Some(id) = message.get("id").and_then(Value::as_u64) else { return self.notified(&mut message, text.len()) };
-        let (method, purpose) = self.waiting.remove(&id)?;
-        let result = match message.get("error") {
-            Some(error) => {
-                let code = error.get("code").and_then(Value::as_i64).unwrap_or_default();
-                let mut words = error.get("message").and_then(Value::as_str).unwrap_or("no reason given").to_owned();
-                if let Some(data) = error.get("data").and_then(Value::as_str) {
-                    words = format!("{words}: {data}");
-                }
-                Err(RpcError::of_node(&self.endpoint, method, code, words.chars().take(400).collect()))
+    fn receive(&mut self, text: &str) -> Result<Option<Command>, String> {
+        match envelope::read(text)? {
+            Some(Said::Answer { id, result }) => {
+                // What answers nothing we asked is ignored; the request's timeout tells.
+                let Some((method, purpose)) = self.waiting.remove(&id) else { return self.unasked() };
+                self.unasked = 0;
+                self.answered(purpose, result.map_err(|(code, words)| RpcError::of_node(&self.endpoint, method, code, words)));
+                Ok(None)
             }
-            None => Ok(message.get_mut("result").map_or(Value::Null, Value::take)),
-        };
+            Some(Said::News { subscription, result }) => self.notified(&subscription, result, text.len()),
+            None => self.unasked(),
+        }
+    }
+
+    fn unasked(&mut self) -> Result<Option<Command>, String> {
+        self.unasked += 1;
+        if self.unasked > MAX_UNASKED { Err("it sends what nobody asked for, without end".to_owned()) } else { Ok(None) }
+    }
+
+    fn answered(&mut self, purpose: Purpose, result: Result<Value, RpcError>) {
         match purpose {
             Purpose::Nothing => {}
             Purpose::Call(reply) => drop(reply.send(result)),
@@ -258,19 +270,15 @@ impl Driver {
                 drop(reply.send(result));
             }
         }
-        None
     }
 
-    fn notified(&mut self, message: &mut Value, bytes: usize) -> Option<Command> {
-        let params = message.get_mut("params")?;
-        let name = params.get("subscription")?.clone();
-        let sender = self.subscriptions.get(&name.to_string())?;
-        let result = params.get_mut("result").map_or(Value::Null, Value::take);
+    fn notified(&mut self, name: &Value, result: Value, bytes: usize) -> Result<Option<Command>, String> {
+        let Some(sender) = self.subscriptions.get(&name.to_string()) else { return self.unasked() };
         if bytes <= MAX_NOTIFICATION && sender.try_send(result).is_ok() {
-            return None;
+            return Ok(None);
         }
         // Gone, too slow, or flooded. Only finalized heads are subscribed, so one way to unsubscribe does.
         self.subscriptions.remove(&name.to_string());
-        Some(Command { method: "chain_unsubscribeFinalizedHeads", params: json!([name]), purpose: Purpose::Nothing })
+        Ok(Some(Command { method: "chain_unsubscribeFinalizedHeads", params: json!([name]), purpose: Purpose::Nothing }))
     }
 }

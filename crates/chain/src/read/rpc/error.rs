@@ -77,6 +77,12 @@ pub enum RpcError {
     /// TLS without a provider.
     #[error("no TLS provider is installed; call install_default of a rustls provider when the program starts")]
     NoTlsProvider,
+    /// Nobody is trusted to say who a node is: the authorities that the environment names cannot be read.
+    #[error("no authority to check the certificates of nodes by: {why}")]
+    Trust {
+        /// Why not.
+        why: String,
+    },
 }
 
 impl RpcError {
@@ -85,7 +91,7 @@ impl RpcError {
         match self {
             Self::Unreachable(_) | Self::Connect { .. } | Self::Broken { .. } | Self::Timeout { .. } | Self::UnknownBlock { .. } => true,
             Self::Refused { .. } => self.is_overload(),
-            Self::Discarded { .. } | Self::WrongChain { .. } | Self::NoTlsProvider => false,
+            Self::Discarded { .. } | Self::WrongChain { .. } | Self::NoTlsProvider | Self::Trust { .. } => false,
         }
     }
 
@@ -106,6 +112,7 @@ impl RpcError {
             Self::UnknownBlock { .. } => "unknown_block",
             Self::WrongChain { .. } => "wrong_chain",
             Self::NoTlsProvider => "no_tls_provider",
+            Self::Trust { .. } => "trust",
         }
     }
 

@@ -4,8 +4,10 @@
 //! on when that one fails. Everything is bounded: each request and each connect by time, queues and messages by size.
 
 mod connection;
+pub(in crate::read) mod envelope;
 mod error;
 mod pool;
+mod tls;
 
 pub(in crate::read) use connection::Connection;
 pub use connection::Subscription;
