@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use chain_sim::{METADATA_V15, Recording, Sim, World, unpack};
+use chain_sim::{Faults, METADATA_V15, Recording, Sim, World, unpack};
 use clap::Parser;
 
 /// Serves the recorded state of the real chain at every block.
@@ -26,6 +26,18 @@ struct Arguments {
     /// Scenarios to serve; later ones go before earlier ones.
     #[arg(long, default_values_t = ["get_all_subnets_netuid", "get_all_subnets_info", "metagraph"].map(str::to_owned))]
     scenario: Vec<String>,
+    /// Fault: milliseconds that each answer waits.
+    #[arg(long, default_value_t = 0)]
+    delay_ms: u64,
+    /// Fault: requests after which each connection is cut.
+    #[arg(long)]
+    cut_after: Option<u32>,
+    /// Fault: the runtime's version as the node names it; it is 343.
+    #[arg(long)]
+    spec_version: Option<u32>,
+    /// Fault: blocks after which the newest ones, which are not final, are given up for others.
+    #[arg(long)]
+    reorg_every: Option<u64>,
 }
 
 #[tokio::main]
@@ -40,13 +52,26 @@ async fn main() -> Result<()> {
         world.keeps = None;
     }
     let sim = Sim::start_at(world, arguments.listen).await?;
+    sim.fail(Faults {
+        delay: Duration::from_millis(arguments.delay_ms),
+        cut_after: arguments.cut_after,
+        spec_version: arguments.spec_version,
+        ..Faults::default()
+    });
     println!("{}", sim.url());
+    let mut blocks = 0u64;
     let mut tick = tokio::time::interval(Duration::from_secs_f64(arguments.block_time.clamp(0.01, 3600.0)));
     tick.tick().await;
     loop {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => return Ok(()),
-            _ = tick.tick() => sim.advance(1),
+            _ = tick.tick() => {
+                blocks += 1;
+                if arguments.reorg_every.is_some_and(|every| blocks.is_multiple_of(every)) {
+                    sim.change(|world| world.reorg(world.finality_lag));
+                }
+                sim.advance(1);
+            }
         }
     }
 }
