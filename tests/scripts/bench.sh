@@ -23,3 +23,5 @@ echo "On $(nproc) cores: $programs/bench $*"
 echo
 echo "Hot pure paths: cargo bench -p gepetto"
 cargo bench --quiet --locked -p gepetto --bench plan
+echo "Decoding the chain: cargo bench -p chain --bench decode"
+cargo bench --quiet --locked -p chain --bench decode

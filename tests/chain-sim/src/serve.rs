@@ -126,6 +126,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         if lock(&shared.faults).refuse {
             continue;
         }
+        // As a real node does: else an answer behind another waits for the reader's delayed acknowledgement.
+        let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             let cut = shared.cut.subscribe();
