@@ -83,6 +83,8 @@ impl Extrinsic {
 /// Of an extrinsic with its length in front.
 pub(super) fn hash(bytes: &[u8]) -> [u8; 32] {
     Blake2b::<U32>::digest(bytes).into()
+}
+
 /// Refuses extensions, addresses and signatures that a description from a node could make endless. [`Call::resolve`] does it for arguments.
 fn safe_envelope(runtime: &Runtime, pallet: &str, name: &str) -> Result<(), SubmitError> {
     let metadata = runtime.metadata();

@@ -246,10 +246,8 @@ impl Pool {
                     state.connection = Some(connection.clone());
                     return Ok((connection, count));
                 }
-                Some((_, Err(error @ RpcError::NoTlsProvider))) => return Err(error),
+                Some((_, Err(error @ (RpcError::NoTlsProvider | RpcError::Trust { .. })))) => return Err(error),
                 Some((index, Err(error))) => {
-                Err(error @ (RpcError::NoTlsProvider | RpcError::Trust { .. })) => return Err(error),
-                Err(error) => {
                     tracing::debug!(%error, "an endpoint of the chain cannot be used");
                     let mut state = self.state.lock().await;
                     self.rest_at(&mut state, index, error.to_string(), false);
