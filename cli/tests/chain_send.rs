@@ -155,7 +155,8 @@ impl Lab {
 
     /// Types answers to questions on a terminal, as they come: what the terminal showed, with `code N` in it.
     fn on_a_terminal(&self, args: &str, typed: &[(&str, &str)]) -> String {
-        let line = format!("set -m; stty -g >before; \"{}\" chain {args}; echo code $?; stty -g >after", env!("CARGO_BIN_EXE_chutes-miner"));
+        let line =
+            format!("set -m; stty -g >before; \"{}\" chain {args}; echo code $?; stty -g >after", env!("CARGO_BIN_EXE_chutes-miner"));
         let mut command = Command::new("script");
         command.args(["-qec", &line, "/dev/null"]).env("SHELL", "/bin/sh");
         let mut child = self.environment(&mut command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -141,7 +141,8 @@ async fn fee_and_dry_run_need_no_description_of_the_runtimes_calls() {
         front.answer("payment_queryInfo", json!({"class": "normal", "partialFee": "124000"}));
         let mut account = account(&front);
         let prepared = account.prepare(transfer()).await.unwrap();
-        let DryRun::Refused(refusal) = prepared.dry_run().await.unwrap() else { panic!("refused") };
+        let tried = prepared.dry_run().await.unwrap();
+        let DryRun::Refused(refusal) = &tried else { panic!("{tried:?}") };
         assert_eq!(refusal.meaning, Some("the account cannot pay the fee"));
         // As long as the runtime cannot be asked.
         assert_eq!(prepared.fee().await.unwrap(), 124_000);
