@@ -12,7 +12,7 @@ use std::time::Duration;
 use chain::follow::{Changes, Closed, FollowError, Follower, Held, LeftOut, Opened, Place, Standing, TenureSink};
 use chain::read::rpc::{RpcError, RpcOptions};
 use chain::read::{AccountId, Block, Chain, ChainConfig, ReadError};
-use chain_sim::{Faults, Sim};
+use chain_sim::{Faults, METADATA_V15, Sim, unpack};
 use story::{BLOCK, FIRST, LAST, Story};
 
 /// Where a tenure ended, and how.
@@ -339,4 +339,99 @@ async fn a_node_that_is_behind_is_no_other_chain() {
     behind.advance(2);
     let error = next(&mut Follower::new(chain(&behind), memory.clone(), None, None)).await.unwrap_err();
     assert!(matches!(error, FollowError::AnotherChain(_)), "{error}");
+}
+
+/// Metadata of the story's runtime as one of another version has it.
+fn of_version(version: u32) -> Vec<u8> {
+    let mut bytes = unpack(METADATA_V15).unwrap();
+    // `RuntimeVersion`: the names of the specification and the implementation, the version of authoring, that of the specification.
+    let names = b"\x38node-subtensor\x38node-subtensor";
+    let at = bytes.windows(names.len()).position(|window| window == names).unwrap() + names.len() + 4;
+    assert_eq!(bytes[at..at + 4], 343u32.to_le_bytes());
+    bytes[at..at + 4].copy_from_slice(&version.to_le_bytes());
+    bytes
+}
+
+/// The same with another form of `SubnetworkN`, which is a number of 64 bits.
+fn wide(version: u32) -> Vec<u8> {
+    let mut bytes = of_version(version);
+    // After the name of an item: a default, a map, one hasher and which, the types of key and value, both below 64, and the default.
+    let entry = |name: &[u8]| {
+        let wanted = [name, &[1, 1, 4, 6]].concat();
+        bytes.windows(wanted.len()).position(|window| window == wanted).unwrap() + wanted.len()
+    };
+    let (burn, size) = (entry(b"\x10Burn"), entry(b"\x2cSubnetworkN"));
+    assert_eq!(bytes[size + 2..size + 5], [8, 0, 0]);
+    bytes[size + 1] = bytes[burn + 1];
+    bytes.splice(size + 2..size + 5, [32, 0, 0, 0, 0, 0, 0, 0, 0]);
+    bytes
+}
+
+#[tokio::test]
+async fn the_state_of_a_block_that_changes_the_runtime_is_of_the_old_one() {
+    let (mut story, history) = (Story::told(), Story::told());
+    story.world.set_runtime(BLOCK, 344, wide(344));
+    // The new runtime's migration.
+    for (netuid, uids) in &history.history {
+        for block in BLOCK + 1..=LAST {
+            if let Some((_, uids)) = uids.range(..=block).next_back().filter(|(_, uids)| !uids.is_empty()) {
+                story.wide_size(block, *netuid, uids.len() as u64);
+            }
+        }
+    }
+    let sim = Sim::start(story.world).await.unwrap();
+    let memory = Memory::default();
+    let mut follower = Follower::new(chain(&sim), memory.clone(), None, Some(FIRST));
+    sim.advance(LAST - FIRST);
+    while next(&mut follower).await.unwrap() < LAST {}
+    assert_told(&memory);
+    assert_complete(&memory, &history);
+}
+
+#[tokio::test]
+async fn a_block_that_cannot_be_decoded_is_left_out_alone_if_the_next_one_can() {
+    let mut world = Story::told().world;
+    // Nobody wrote the numbers of UIDs as this runtime has them, which runs one block.
+    world.set_runtime(BLOCK, 344, wide(344));
+    world.set_runtime(BLOCK + 1, 345, of_version(345));
+    let sim = Sim::start(world).await.unwrap();
+    let memory = Memory::default();
+    let start = || Follower::new(chain(&sim), memory.clone(), None, Some(FIRST));
+    sim.advance(LAST - FIRST);
+    let mut strict = start();
+    while next(&mut strict).await.unwrap() < BLOCK {}
+    for _ in 0..2 {
+        let error = next(&mut strict).await.unwrap_err();
+        assert!(matches!(error, FollowError::Read(ReadError::Scale { .. })), "{error}");
+    }
+    let mut follower = start().leaving_out();
+    let taken = follower.next().await.unwrap();
+    let left_out = LeftOut { from: BLOCK + 1, to: BLOCK + 1 };
+    assert_eq!((taken.block.number, taken.changes.left_out), (BLOCK + 2, Some(left_out)));
+    assert!(taken.undecodable.unwrap().contains("344"));
+    while next(&mut follower).await.unwrap() < LAST {}
+    let kept = memory.0.lock().unwrap();
+    assert_eq!((kept.left_out.clone(), kept.blocks.len()), (vec![left_out], 8));
+    let now: Vec<_> = kept.held.as_ref().unwrap().subnets[&64].values().map(|place| place.hotkey.0[0]).collect();
+    assert_eq!(now, [22, 33, 5]);
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_not_understood_stops_it_until_one_is() {
+    let mut world = Story::told().world;
+    world.set_runtime(BLOCK, 344, wide(344));
+    let sim = Sim::start(world).await.unwrap();
+    let memory = Memory::default();
+    let start = || Follower::new(chain(&sim), memory.clone(), None, Some(FIRST)).leaving_out();
+    let mut follower = start();
+    sim.advance(6);
+    while next(&mut follower).await.unwrap() < BLOCK {}
+    let error = next(&mut follower).await.unwrap_err();
+    assert!(matches!(error, FollowError::Read(ReadError::Scale { .. })), "{error}");
+    assert_eq!(memory.0.lock().unwrap().held.as_ref().unwrap().block.number, BLOCK);
+    sim.change(|world| world.set_runtime(BLOCK + 5, 345, of_version(345)));
+    sim.advance(4);
+    let newest = sim.change(|world| world.finalized());
+    assert_eq!(next(&mut start()).await.unwrap(), newest);
+    assert_eq!(memory.0.lock().unwrap().left_out, [LeftOut { from: BLOCK + 1, to: newest - 1 }]);
 }

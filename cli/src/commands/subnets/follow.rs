@@ -176,9 +176,11 @@ fn tell(taken: &Taken, form: Output) {
     if let Some(one) = taken.changes.left_out {
         let unknown = taken.changes.closed.len();
         let (from, to) = (one.from, one.to);
+        let which = if from == to { format!("block {from} is") } else { format!("blocks {from} to {to} are") };
+        let nowhere = || "no node keeps them any more, and --archive names none that does".to_owned();
+        let why = taken.undecodable.as_ref().map_or_else(nowhere, |why| format!("the state cannot be decoded: {why}"));
         note(&format!(
-            "blocks {from} to {to} are left out: no node keeps them any more, and --archive names none that does. {unknown} tenures ended \
-             there at a moment that is not known, and who came and went is not seen"
+            "{which} left out: {why}. {unknown} tenures ended there at a moment that is not known, and who came and went is not seen"
         ));
         if matches!(form, Output::Json) {
             output::json(&json!({ "event": "left_out", "from": from, "to": to }));

@@ -1,12 +1,12 @@
 //! The loop: a block, its changes, the sink.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::look::Seen;
 use super::standing::Facts;
 use super::{Changes, Closed, Held, LeftOut, Opened, Places, Step, TenureSink};
 use crate::read::rpc::RpcError;
-use crate::read::{Block, Chain, FinalizedBlocks, ReadError};
+use crate::read::{At, Block, Chain, FinalizedBlocks, ReadError};
 
 /// Blocks whose state nodes keep unless they are told otherwise. What is closer than that is not given up.
 const KEPT: u64 = 256;
@@ -43,6 +43,8 @@ pub struct Taken {
     pub changes: Changes,
     /// Tenures that run now.
     pub running: usize,
+    /// Why blocks were left out, if they were though they are kept: what could not be decoded.
+    pub undecodable: Option<String>,
 }
 
 /// What a block comes after.
@@ -70,7 +72,8 @@ impl<S: TenureSink> Follower<S> {
         Self { chain, sink, only, begin_at, leaves_out: false, going: None }
     }
 
-    /// Goes on with the newest finalized block where those after the last one that was taken in are kept nowhere any more.
+    /// Goes on with the newest finalized block where those after the last one that was taken in are kept nowhere any more, and with one that
+    /// can be decoded where the next one cannot.
     #[must_use]
     pub fn leaving_out(mut self) -> Self {
         self.leaves_out = true;
@@ -98,7 +101,12 @@ impl<S: TenureSink> Follower<S> {
             },
         };
         let taken = match blocks.next().await {
-            Ok(block) => Box::pin(self.take(block, &mut held, After::TheOneBefore)).await,
+            Ok(block) => match Box::pin(self.take(block, &mut held, After::TheOneBefore)).await {
+                Err(FollowError::Read(error @ ReadError::Scale { .. })) if self.leaves_out => {
+                    return Box::pin(self.step_over(block, blocks, held, error)).await;
+                }
+                taken => taken,
+            },
             Err(error) => Err(error.into()),
         };
         match taken {
@@ -154,10 +162,40 @@ impl<S: TenureSink> Follower<S> {
         Ok(taken)
     }
 
+    /// Takes in a block after one that cannot be decoded: the next, or where that cannot be, either, the newest finalized one. Where none can
+    /// be, the error is given back: this program does not know the runtime, and a newer one may, to which these blocks are not lost.
+    async fn step_over(
+        &mut self,
+        block: Block,
+        mut blocks: FinalizedBlocks,
+        mut held: Held,
+        error: ReadError,
+    ) -> Result<Taken, FollowError<S::Error>> {
+        let next = blocks.next().await?;
+        let newest = Some(self.chain.finalized().await?).filter(|newest| newest.number > next.number);
+        // The block itself once more: another node may answer by now.
+        for one in [Some(block), Some(next), newest].into_iter().flatten() {
+            let after = match one.number.checked_sub(1) {
+                Some(to) if to >= block.number => After::Gap(LeftOut { from: block.number, to }),
+                _ => After::TheOneBefore,
+            };
+            match Box::pin(self.take(one, &mut held, after)).await {
+                Err(FollowError::Read(ReadError::Scale { .. })) => {}
+                taken => {
+                    let mut taken = taken?;
+                    taken.undecodable = taken.changes.left_out.map(|_| error.to_string());
+                    self.going = Some((self.chain.finalized_blocks(None).after(one), held));
+                    return Ok(taken);
+                }
+            }
+        }
+        Err(error.into())
+    }
+
     /// Reads a block, gives its changes to the sink, and brings `held` to it.
     async fn take(&self, block: Block, held: &mut Held, after: After) -> Result<Taken, FollowError<S::Error>> {
-        let at = self.chain.at(block).await?;
         let first = after == After::Nothing;
+        let at = self.at(block, first).await?;
         let since = if first { block.number } else { held.block.number };
         let seen = Seen::read(&at, self.only, first).await?;
         let mut changes = Changes::default();
@@ -176,6 +214,7 @@ impl<S: TenureSink> Follower<S> {
             _ => seen.touched(held, block.number, self.only),
         };
         let mut next = Vec::new();
+        let mut anew = BTreeSet::new();
         let none = Places::new();
         for netuid in touched {
             let look = Box::pin(seen.look(&at, netuid, since)).await?;
@@ -183,6 +222,9 @@ impl<S: TenureSink> Follower<S> {
             let (closed, opened) = (changes.closed.len(), changes.opened.len());
             let new_generation = look.new_generation && !first;
             let step = Step { netuid, since, block: block.number, new_generation };
+            if new_generation {
+                anew.insert(netuid);
+            }
             changes.compare(&step, before, &look.places, &look.registered);
             if after == After::TheOneBefore && (changes.closed.len() > closed || changes.opened.len() > opened) && !before.is_empty() {
                 let closed = changes.closed.get_mut(closed..).unwrap_or_default();
@@ -196,8 +238,8 @@ impl<S: TenureSink> Follower<S> {
         let differs = |netuid: &u16, price: u64| {
             held.prices.get(netuid).is_none_or(|last| price.abs_diff(*last) > 0 && price.abs_diff(*last) >= last / PRICE_STEP)
         };
-        // After blocks that were left out the last one kept may be of long ago.
-        let kept = |netuid: &u16, price: u64| changes.left_out.is_some() || differs(netuid, price);
+        // After blocks that were left out the last one kept may be of long ago, and that of the subnet before says nothing of this one.
+        let kept = |netuid: &u16, price: u64| changes.left_out.is_some() || anew.contains(netuid) || differs(netuid, price);
         changes.prices =
             seen.prices.iter().filter(|(netuid, price)| kept(netuid, **price)).map(|(netuid, price)| (*netuid, *price)).collect();
         self.sink.take((!first).then_some(held.block), block, &changes).await.map_err(FollowError::Sink)?;
@@ -211,7 +253,16 @@ impl<S: TenureSink> Follower<S> {
         }
         held.prices.extend(changes.prices.iter().copied());
         let running = held.subnets.values().map(BTreeMap::len).sum();
-        Ok(Taken { block, first, changes, running })
+        Ok(Taken { block, first, changes, running, undecodable: None })
+    }
+
+    /// The state of a block as the runtime left it that ran the block. Of the first block, before which nothing may be kept, its own.
+    async fn at(&self, block: Block, first: bool) -> Result<At, ReadError> {
+        let at = self.chain.at(block).await?;
+        match at.as_made().await {
+            Err(error) if first && !error.is_passing() => Ok(at),
+            at => at,
+        }
     }
 
     /// How those stood in the block before who lost their UIDs, and what a registration cost then. Nothing, where that block is not kept.
@@ -223,7 +274,7 @@ impl<S: TenureSink> Follower<S> {
         closed: &mut [Closed],
         opened: &mut [Opened],
     ) -> Result<(), ReadError> {
-        let read = async { Facts::read(&self.chain.at(block).await?, netuid).await };
+        let read = async { Facts::read(&self.at(block, true).await?, netuid).await };
         let facts = match read.await {
             Ok(facts) => facts,
             Err(error) if error.is_passing() => return Err(error),

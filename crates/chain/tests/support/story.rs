@@ -153,6 +153,11 @@ impl Story {
         }
     }
 
+    /// The number of UIDs in another form than the runtime of the beginning has it: of 64 bits.
+    pub(crate) fn wide_size(&mut self, from: u64, netuid: u16, n: u64) {
+        self.put(from, "SubnetworkN", &Keys::Subnet(netuid), Some(n.to_le_bytes().to_vec()));
+    }
+
     pub(crate) fn remove(&mut self, from: u64, netuid: u16) {
         self.state(from, netuid, 0, &[]);
         for item in ["NetworksAdded", "SubnetworkN", "NetworkRegisteredAt"] {

@@ -28,11 +28,23 @@ pub struct At {
     chain: Chain,
     block: Block,
     runtime: Arc<Runtime>,
+    /// Whether the runtime is the one that ran the block.
+    made: bool,
 }
 
 impl At {
     pub(super) fn new(chain: Chain, block: Block, runtime: Arc<Runtime>) -> Self {
-        Self { chain, block, runtime }
+        Self { chain, block, runtime, made: false }
+    }
+
+    /// The same block as the runtime describes it that ran it. In a block that changes the runtime the state is still laid out as the old one
+    /// left it: the new one's migrations run with the next block. Calls are answered by the new one all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`At::storage`], also where the block before is kept nowhere any more.
+    pub async fn as_made(&self) -> Result<Self, ReadError> {
+        Ok(Self { runtime: self.maker().await?, made: true, ..self.clone() })
     }
 
     /// The block.
@@ -222,7 +234,7 @@ impl At {
     /// The runtime that ran the block, and of which its events and errors are. A block that changes the runtime is still run by the old
     /// one, which is that of its parent's state.
     pub async fn maker(&self) -> Result<Arc<Runtime>, ReadError> {
-        if self.block.number == 0 {
+        if self.made || self.block.number == 0 {
             return Ok(Arc::clone(&self.runtime));
         }
         let parent = self.chain.header(self.block.hash).await?.parent;
