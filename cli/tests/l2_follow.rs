@@ -330,6 +330,97 @@ async fn files_of_each_block_and_the_database_say_the_same() {
     assert_eq!(files, by_time);
 }
 
+/// Subnet 64 is removed and its number given to another; both are as busy, and cost the same when one ends and the other begins.
+#[tokio::test]
+async fn of_a_number_that_was_given_to_another_subnet_both_tell_of_that_one() {
+    let Some(url) = database() else { return };
+    let mut story = Story::new();
+    let (gone, made, last) = (BLOCK + 26, BLOCK + 29, BLOCK + 60);
+    for (item, value) in [("ImmunityPeriod", 9), ("MaxAllowedUids", 12), ("ImmuneOwnerUidsLimit", 1)] {
+        story.number(64, item, value);
+    }
+    story.subnet_owner(64, 200);
+    story.owner_hotkey(64, 2);
+    story.time(0, 1_767_225_600_000);
+    let mut prices = std::collections::BTreeMap::new();
+    let mut generation = |story: &mut Story, from: u64, until: u64, first_key: u8| {
+        let made_at = if from == made { made } else { 1 };
+        let mut uids: Vec<(u8, u8, u64)> =
+            (0..12).map(|uid| (first_key + uid, 200, made_at.max(BLOCK - 500) - u64::from(uid % 2))).collect();
+        story.state(from, 64, made_at, &uids);
+        story.events(from, &[("NetworkAdded", &[&[64, 0], &[0, 0]])]);
+        story.price(from, 64, 1_000_000_000);
+        prices.insert(from, 1_000_000_000);
+        for block in from + 1..until {
+            let n = u8::try_from(block - from).unwrap();
+            let (uid, hotkey) = (2 + n * 7 % 10, first_key + 20 + n);
+            uids[usize::from(uid)] = (hotkey, 220, block);
+            story.state(block, 64, made_at, &uids);
+            story.events(block, &[("NeuronRegistered", &[&[64, 0], &[uid, 0], &[hotkey; 32]])]);
+            // At last the price is that of the beginning.
+            let price = 1_000_000_000 + 100_000_000 * ((until - 1 - block) % 7);
+            story.price(block, 64, price);
+            prices.insert(block, price);
+        }
+    };
+    // Three blocks before it was removed the last thing happened.
+    generation(&mut story, BLOCK, gone - 3, 1);
+    story.remove(gone, 64);
+    story.events(gone, &[("NetworkRemoved", &[&[64, 0]])]);
+    generation(&mut story, made, last + 1, 101);
+
+    let folder = tempfile::tempdir().unwrap();
+    for block in (BLOCK..gone).chain(made..=last) {
+        let mut one = snapshot(&story, block);
+        let state = one.subnets.get_mut(&64).unwrap();
+        state.network_registered_at = Some(if block < gone { 1 } else { made });
+        state.parameters.burn_rao = prices.range(..=block).next_back().map(|(_, price)| *price);
+        one.write(folder.path()).unwrap();
+    }
+    let sim = Sim::start(story.world).await.unwrap();
+    sim.advance(70);
+    let (begin, until) = (BLOCK.to_string(), last.to_string());
+    let dir = folder.path().display().to_string();
+    let answer = |args: &[&str]| -> serde_json::Value {
+        let output = subnets(args).args(["-o", "json"]).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", text(&output).1);
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let output = ended(follow(&sim, &url, &["--netuid", "64", "--from-block", &begin, "--until-block", &until])).await;
+    assert!(output.status.success(), "{}", text(&output).1);
+    let one = ["--netuid", "64"];
+    for args in [
+        [&["survival"], &one[..]].concat(),
+        [&["survival", "--from", "first-seen"], &one[..]].concat(),
+        [&["eviction"], &one[..]].concat(),
+        [&["cost", "--history"], &one[..]].concat(),
+    ] {
+        let files = answer(&[&args[..], &["--dir", &dir]].concat());
+        assert_eq!(files, answer(&[&args[..], &["--database-url", &url]].concat()), "{args:?}");
+        println!("{args:?}: {files}");
+    }
+    let (files, kept) = (answer(&["analyze", "--dir", &dir]), answer(&["analyze", "--database-url", &url]));
+    for what in ["/total", "/hotkeys", "/classes", "/first", "/last", "/subnets/0/days", "/subnets/0/replaced_percent_per_day"] {
+        assert_eq!((what, files.pointer(what).unwrap()), (what, kept.pointer(what).unwrap()));
+    }
+    assert_eq!((&files["subnets"][0]["new_generations"], &kept["subnets"][0]["new_generations"]), (&1.into(), &1.into()));
+    let history = answer(&["cost", "--history", "--netuid", "64", "--database-url", &url]);
+    assert_eq!(history["prices"][0], serde_json::json!({ "block": made, "burn_rao": 1_000_000_000 }));
+    // The states of the one before can still be asked for.
+    let compared = answer(&[
+        "compare",
+        "--database-url",
+        &url,
+        "--netuid",
+        "64",
+        "--from",
+        &(BLOCK + 1).to_string(),
+        "--to",
+        &(BLOCK + 9).to_string(),
+    ]);
+    assert_eq!(compared["counts"]["replacements"], 8);
+}
+
 #[tokio::test]
 async fn what_runs_it_may_stop_it() {
     let Some(url) = database() else { return };

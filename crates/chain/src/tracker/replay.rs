@@ -41,13 +41,14 @@ pub struct SatUntil {
 /// Blocks that nobody saw: the first and the last.
 pub type Unseen = (u64, u64);
 
-/// The blocks between the first and the last in which the states differ from the one before, with these two and those at either side of
-/// what nobody saw.
+/// The blocks between the first and the last in which the states differ from the one before, with these two, those at either side of what
+/// nobody saw, and the last ones of subnets that were removed.
 pub fn moments(sats: &[Sat], first: u64, last: u64, unseen: &[Unseen]) -> BTreeSet<u64> {
     let changes = sats.iter().flat_map(|sat| [Some(sat.from), sat.end.map(|end| end.at)]).flatten();
+    let lasts = sats.iter().filter_map(|sat| sat.end.filter(|end| end.with_the_subnet)).map(|end| end.at.saturating_sub(1));
     let edges = unseen.iter().flat_map(|(from, to)| [from.saturating_sub(1), to.saturating_add(1)]);
     let there = |block: &u64| (first..=last).contains(block) && !unseen.iter().any(|(from, to)| (from..=to).contains(&block));
-    [first, last].into_iter().chain(changes).chain(edges).filter(there).collect()
+    [first, last].into_iter().chain(changes).chain(lasts).chain(edges).filter(there).collect()
 }
 
 /// The states in some blocks, in order; none for a block in which the subnet was not there.
@@ -135,5 +136,7 @@ mod tests {
         assert!(!generation(&sats));
         sats[0].end = Some(SatUntil { at: 20, with_the_subnet: true });
         assert!(generation(&sats));
+        // What did not change until it was removed was watched until then.
+        assert_eq!(moments(&sats, 10, 40, &[]).into_iter().collect::<Vec<_>>(), [10, 19, 20, 40]);
     }
 }

@@ -178,6 +178,14 @@ pub struct KeptTenure {
     pub end: Option<(u64, String, Option<u64>)>,
 }
 
+/// The block from which on a netuid is that of the subnet that has it now, or had it last; 0 where none had it before.
+macro_rules! generation {
+    () => {
+        "(SELECT coalesce(max(ended_at), 0) FROM chain_tenures WHERE follow = $1 AND netuid = $2 AND how = 'network_removed'
+             AND ended_at <= (SELECT max(from_block) FROM chain_tenures WHERE follow = $1 AND netuid = $2))"
+    };
+}
+
 impl Store {
     /// What chains are followed, and how far.
     pub async fn follows(&self) -> Result<Vec<Follow>, Error> {
@@ -212,17 +220,20 @@ impl Store {
         .await
     }
 
-    /// The lives that were seen on a subnet, in the order in which they came. There is one for each registration that was seen.
+    /// The lives that were seen on a subnet, in the order in which they came. There is one for each registration that was seen. Of a netuid
+    /// that was given to another subnet, they are those of the last one.
     pub async fn lives(&self, follow: &Follow, netuid: u16) -> Result<Vec<TenureLife>, Error> {
         self.within(async {
-            let rows = sqlx::query(
+            let rows = sqlx::query(concat!(
                 "SELECT min(registered_at) AS registered_at, min(from_block) AS first_seen,
                         (array_agg(uid ORDER BY id DESC))[1] AS uid, (array_agg(ended_at ORDER BY id DESC))[1] AS ended_at,
                         (array_agg(how ORDER BY id DESC))[1] AS how, (array_agg(last_seen ORDER BY id DESC))[1] AS last_seen,
                         (array_agg(validator ORDER BY id DESC))[1] AS validator, (array_agg(owner ORDER BY id DESC))[1] AS owner,
                         (array_agg(emission_rao::text ORDER BY id DESC))[1] AS emission, (array_agg(burn_rao::text ORDER BY id))[1] AS burn
-                 FROM chain_tenures WHERE follow = $1 AND netuid = $2 GROUP BY life ORDER BY life",
-            );
+                 FROM chain_tenures WHERE follow = $1 AND netuid = $2 AND from_block >= ",
+                generation!(),
+                " GROUP BY life ORDER BY life",
+            ));
             let rows = rows.bind(follow.id).bind(i32::from(netuid)).fetch_all(&self.pool).await?;
             let life = |row: &PgRow| {
                 Ok(TenureLife {
@@ -241,7 +252,7 @@ impl Store {
         .await
     }
 
-    /// All tenures of a subnet, in the order in which they began.
+    /// All tenures of a netuid, in the order in which they began, also those on subnets that had it before.
     pub async fn tenures(&self, follow: &Follow, netuid: u16) -> Result<Vec<KeptTenure>, Error> {
         self.within(async {
             let query = "SELECT *, emission_rao::text AS emission FROM chain_tenures WHERE follow = $1 AND netuid = $2 ORDER BY id";
@@ -304,11 +315,16 @@ impl Store {
         .await
     }
 
-    /// What a registration on a subnet cost, in rao, from which block on.
+    /// What a registration on a subnet cost, in rao, from which block on. Of a netuid that was given to another subnet, only what that one
+    /// cost.
     pub async fn registration_prices(&self, follow: &Follow, netuid: u16) -> Result<Vec<(u64, u64)>, Error> {
         self.within(async {
-            let query = "SELECT block, burn_rao::text AS burn FROM chain_prices WHERE follow = $1 AND netuid = $2 ORDER BY block";
-            let rows = sqlx::query(query).bind(follow.id).bind(i32::from(netuid)).fetch_all(&self.pool).await?;
+            let rows = sqlx::query(concat!(
+                "SELECT block, burn_rao::text AS burn FROM chain_prices WHERE follow = $1 AND netuid = $2 AND block >= ",
+                generation!(),
+                " ORDER BY block",
+            ));
+            let rows = rows.bind(follow.id).bind(i32::from(netuid)).fetch_all(&self.pool).await?;
             rows.iter().map(|row| Ok((number(row, "block")?, amount(row, "burn")?))).collect()
         })
         .await

@@ -145,6 +145,33 @@ async fn a_life_goes_on_over_swaps_and_moves_and_ends_once() {
 }
 
 #[tokio::test]
+async fn of_a_number_that_was_given_to_another_subnet_that_one_is_told_of() {
+    let Some(store) = store().await else { return };
+    begin(&store).await;
+    let removed =
+        || TenureChanges { ended: vec![ends(0, 101, "network_removed"), ends(1, 101, "network_removed")], ..TenureChanges::default() };
+    let kept = async || {
+        let follow = store.follows().await.unwrap()[0];
+        let lives = store.lives(&follow, 64).await.unwrap().iter().map(|life| (life.registered_at, life.ended_at)).collect::<Vec<_>>();
+        (lives, store.registration_prices(&follow, 64).await.unwrap(), store.tenures(&follow, 64).await.unwrap().len())
+    };
+    store.take_block(KEY, Some(block(100)), block(101), &removed()).await.unwrap();
+    // Nobody has its number yet: it is the last that had it.
+    assert_eq!(kept().await, (vec![(10, Some(101)), (20, Some(101))], vec![(100, u64::MAX)], 2));
+    let anew = |number, key| TenureChanges {
+        begun: vec![begins(sits(0, key, number), number)],
+        prices: vec![(64, 7)],
+        ..TenureChanges::default()
+    };
+    store.take_block(KEY, Some(block(101)), block(102), &anew(102, 3)).await.unwrap();
+    assert_eq!(kept().await, (vec![(102, None)], vec![(102, 7)], 3));
+    // Removed and made anew within a block.
+    let again = TenureChanges { ended: vec![ends(0, 103, "network_removed")], ..anew(103, 1) };
+    store.take_block(KEY, Some(block(102)), block(103), &again).await.unwrap();
+    assert_eq!(kept().await, (vec![(103, None)], vec![(103, 7)], 4));
+}
+
+#[tokio::test]
 async fn blocks_that_are_left_out_are_written_down_with_what_is_not_known_of_them() {
     let Some(store) = store().await else { return };
     begin(&store).await;
