@@ -334,7 +334,7 @@ async fn files_of_each_block_and_the_database_say_the_same() {
 #[tokio::test]
 async fn of_a_number_that_was_given_to_another_subnet_both_tell_of_that_one() {
     let Some(url) = database() else { return };
-    let mut story = Story::new();
+    let mut story = Story::of_decaying_prices();
     let (gone, made, last) = (BLOCK + 26, BLOCK + 29, BLOCK + 60);
     for (item, value) in [("ImmunityPeriod", 9), ("MaxAllowedUids", 12), ("ImmuneOwnerUidsLimit", 1)] {
         story.number(64, item, value);
@@ -375,6 +375,10 @@ async fn of_a_number_that_was_given_to_another_subnet_both_tell_of_that_one() {
         let state = one.subnets.get_mut(&64).unwrap();
         state.network_registered_at = Some(if block < gone { 1 } else { made });
         state.parameters.burn_rao = prices.range(..=block).next_back().map(|(_, price)| *price);
+        // The runtime's own, and 1.26 as it holds it.
+        (state.parameters.min_burn_rao, state.parameters.max_burn_rao) = (Some(500_000), Some(100_000_000_000));
+        state.parameters.burn_half_life = Some(360);
+        state.parameters.burn_increase_mult = Some(((126u64 << 32) / 100) as f64 / 2f64.powi(32));
         one.write(folder.path()).unwrap();
     }
     let sim = Sim::start(story.world).await.unwrap();
@@ -393,6 +397,7 @@ async fn of_a_number_that_was_given_to_another_subnet_both_tell_of_that_one() {
         [&["survival"], &one[..]].concat(),
         [&["survival", "--from", "first-seen"], &one[..]].concat(),
         [&["eviction"], &one[..]].concat(),
+        [&["forecast", "--days", "2", "--below", "0.5TAO"], &one[..]].concat(),
         [&["cost", "--history"], &one[..]].concat(),
     ] {
         let files = answer(&[&args[..], &["--dir", &dir]].concat());

@@ -92,6 +92,10 @@ impl TenureSink for Ledger {
             immunity_period: rules.immunity_period,
             min_non_immune_uids: rules.min_non_immune_uids,
             max_uids: rules.max_uids,
+            min_burn_rao: rules.price.min_rao,
+            max_burn_rao: rules.price.max_rao,
+            burn_half_life: rules.price.half_life,
+            burn_increase_ppb: rules.price.increase_ppb,
         };
         let changes = TenureChanges {
             ended: ended.collect(),

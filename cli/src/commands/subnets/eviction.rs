@@ -32,7 +32,7 @@ pub(super) struct Eviction {
     #[command(flatten)]
     folder: Folder,
     /// Read what `subnets follow` keeps, and no snapshots
-    #[arg(long, value_name = "URL", conflicts_with = "dir")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["dir", "endpoint"])]
     database_url: Option<String>,
     /// The subnet
     #[arg(long, value_name = "N")]

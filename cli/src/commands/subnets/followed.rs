@@ -146,20 +146,30 @@ impl Followed {
         Ok(Kept { netuid, first: follow.first_block, last: follow.block.number, sats, gaps })
     }
 
-    /// The subnet as it was last looked at, with what it prunes by, and all that was seen of it until then.
+    /// The subnet as it was last looked at, with what it prunes by, and all that was seen of it until then; with the last price that was
+    /// kept, which is no more than a fiftieth off, and how it moves.
     pub(super) async fn watched(&self, netuid: u16) -> Result<Analyzer, Failure> {
         let follow = self.of(netuid)?;
-        let rules = self.store.prune_rules(follow, netuid).await.map_err(|error| failed(&error))?;
+        let rules = self.store.prune_rules(follow, netuid).await.map_err(|error| stale(&error))?;
         let gone = || Failure::new(Kind::NotFound, format!("subnet {netuid} is no more, or was not looked at yet"));
         let (looked_at, rules) = rules.ok_or_else(gone)?;
+        let price = self.prices(netuid).await?.0.last().map(|one| one.burn_rao);
         let kept = self.kept(netuid).await?;
         let mut analyzer = Analyzer::new(String::new(), Counting::Observed);
         let blocks = kept.moments(looked_at);
         for mut state in replay::states(&kept.sats, &blocks) {
             if state.block == looked_at {
-                let (max_uids, min_non_immune_uids) = (rules.max_uids, rules.min_non_immune_uids);
-                let immunity_period = rules.immunity_period.map(u64::from);
-                state.parameters = Parameters { max_uids, immunity_period, min_non_immune_uids, ..Parameters::default() };
+                state.parameters = Parameters {
+                    max_uids: rules.max_uids,
+                    immunity_period: rules.immunity_period.map(u64::from),
+                    min_non_immune_uids: rules.min_non_immune_uids,
+                    burn_rao: price,
+                    min_burn_rao: rules.min_burn_rao,
+                    max_burn_rao: rules.max_burn_rao,
+                    burn_half_life: rules.burn_half_life,
+                    burn_increase_mult: rules.burn_increase_ppb.map(|ppb| ppb as f64 / 1e9),
+                    ..Parameters::default()
+                };
             }
             analyzer.add_state(&format!("block {}", state.block), netuid, state);
         }

@@ -1,6 +1,6 @@
 //! `subnets forecast`: what a registration will cost.
 
-use super::{Folder, Out, document, note_ignored, sentence, state};
+use super::{Folder, Out, document, followed::Followed, note_ignored, sentence, state};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -33,6 +33,9 @@ use std::{fmt::Write as _, path::PathBuf};
 pub(super) struct Forecast {
     #[command(flatten)]
     folder: Folder,
+    /// Read what `subnets follow` keeps, and no snapshots
+    #[arg(long, value_name = "URL", requires = "netuid", conflicts_with_all = ["dir", "endpoint"])]
+    database_url: Option<String>,
     /// The subnet whose price and rule the last snapshot tells
     #[arg(long, value_name = "N", required_unless_present = "price")]
     netuid: Option<u16>,
@@ -104,12 +107,19 @@ async fn start(args: &Forecast) -> Result<Start, Failure> {
         }
         return Ok(Start { rule: Rule::DEFAULT, price: price.unwrap_or(RAO), rate: args.registrations_per_day.unwrap_or(0.0) });
     };
-    let analyzer = args.folder.watch(Counting::Observed, &[netuid]).await?;
+    let analyzer = match &args.database_url {
+        None => args.folder.watch(Counting::Observed, &[netuid]).await?,
+        Some(url) => Followed::open(url, &args.folder.network).await?.watched(netuid).await?,
+    };
     note_ignored(&analyzer);
     let state = state(&analyzer, netuid)?;
     let missing = |what: String| {
+        let which = match &args.database_url {
+            None => "a snapshot of ours has it",
+            Some(_) => "subnets follow keeps it, an hour or so after it goes on, where the runtime has it",
+        };
         Failure::new(Kind::NotFound, format!("not enough data: {what}"))
-            .advise("a snapshot of ours has it; --price and --registrations-per-day without --netuid take the default rule")
+            .advise(format!("{which}; --price and --registrations-per-day without --netuid take the default rule"))
     };
     let rule = Rule::of(&state.parameters).map_err(|error: RuleError| missing(error.to_string()))?;
     let price = price.or(state.parameters.burn_rao).ok_or_else(|| missing("the price is missing".to_owned()))?;

@@ -146,6 +146,21 @@ pub struct Rules {
     pub min_non_immune_uids: Option<u16>,
     /// UIDs there may be.
     pub max_uids: Option<u16>,
+    /// How the price of a registration moves.
+    pub price: PriceRule,
+}
+
+/// How the price of a registration moves. Without a half-life the runtime is one of those that adjust it by interval.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PriceRule {
+    /// The least, in rao.
+    pub min_rao: Option<u64>,
+    /// The most, in rao.
+    pub max_rao: Option<u64>,
+    /// Blocks in which it halves.
+    pub half_life: Option<u16>,
+    /// What a registration multiplies it by, in billionths.
+    pub increase_ppb: Option<u64>,
 }
 
 /// Blocks that were left out.

@@ -31,6 +31,6 @@ mod look;
 mod sink;
 mod standing;
 
-pub use diff::{Changes, Closed, End, LeftOut, Opened, Place, Places, Rules, Standing, Step};
+pub use diff::{Changes, Closed, End, LeftOut, Opened, Place, Places, PriceRule, Rules, Standing, Step};
 pub use follower::{FollowError, Follower, Taken};
 pub use sink::{Held, TenureSink};

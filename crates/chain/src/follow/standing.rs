@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Places, Rules, Standing};
+use super::{Places, PriceRule, Rules, Standing};
 use crate::read::scale::FromScale;
-use crate::read::{AccountId, At, ReadError, Runtime};
+use crate::read::{AccountId, At, Fixed, ReadError, Runtime};
 use crate::tracker::eviction::{Owned, owner_uids};
 
 const PALLET: &str = "SubtensorModule";
 
 /// What is read, in one go.
-const ITEMS: [&str; 10] = [
+const ITEMS: [&str; 14] = [
     "ValidatorPermit",
     "Emission",
     "SubnetOwner",
@@ -21,6 +21,10 @@ const ITEMS: [&str; 10] = [
     "MaxAllowedUids",
     "NetworkRegisteredAt",
     "Burn",
+    "MinBurn",
+    "MaxBurn",
+    "BurnHalfLife",
+    "BurnIncreaseMult",
 ];
 
 /// What a block says of a subnet beside who sits where.
@@ -48,6 +52,7 @@ impl Facts {
         let keys: Vec<Vec<u8>> = asked.keys().cloned().collect();
         let values = at.values(&keys).await?.into_iter().filter_map(|(key, value)| Some((*asked.get(&key)?, value)));
         let values = Values { runtime, of: values.collect() };
+        let increase = values.get::<Fixed>("BurnIncreaseMult").map(|factor| factor.to_f64() * 1e9).filter(|ppb| (0.0..1e18).contains(ppb));
         // The default of these maps is the key of nobody.
         let somebody = |key: Option<AccountId>| key.filter(|key| key.0 != [0; 32]);
         Ok(Self {
@@ -61,6 +66,12 @@ impl Facts {
                 immunity_period: values.get("ImmunityPeriod"),
                 min_non_immune_uids: values.get("MinNonImmuneUids"),
                 max_uids: values.get("MaxAllowedUids"),
+                price: PriceRule {
+                    min_rao: values.get("MinBurn"),
+                    max_rao: values.get("MaxBurn"),
+                    half_life: values.get("BurnHalfLife"),
+                    increase_ppb: increase.map(|ppb| ppb.round() as u64),
+                },
             },
         })
     }

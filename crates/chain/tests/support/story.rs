@@ -32,6 +32,24 @@ impl Story {
         Self { runtime, world: World::new(BLOCK, 343, metadata), history: BTreeMap::new() }
     }
 
+    /// On a runtime whose prices decay. None is recorded: two items of the same forms are given the names.
+    pub(crate) fn of_decaying_prices() -> Self {
+        let mut metadata = unpack(METADATA_V15).unwrap();
+        for (old, new) in [(&b"\x14Kappa"[..], &b"\x30BurnHalfLife"[..]), (b"\x44SubnetMovingPrice", b"\x40BurnIncreaseMult")] {
+            // A default, a map, one hasher and which: the name of an item of the state.
+            let wanted = [old, &[1, 1, 4, 6]].concat();
+            let at = metadata.windows(wanted.len()).position(|window| window == wanted).unwrap();
+            metadata.splice(at..at + old.len(), new.iter().copied());
+        }
+        let runtime = Runtime::new(343, &metadata).unwrap();
+        let mut story = Self { runtime, world: World::new(BLOCK, 343, metadata), history: BTreeMap::new() };
+        story.number(64, "BurnHalfLife", 360);
+        // 1.26 in 1/2^32.
+        let factor = (126i128 << 32) / 100;
+        story.put(0, "BurnIncreaseMult", &Keys::Subnet(64), Some(factor.to_le_bytes().to_vec()));
+        story
+    }
+
     /// All that can happen.
     pub(crate) fn told() -> Self {
         let mut story = Self::new();

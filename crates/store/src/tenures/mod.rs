@@ -107,7 +107,7 @@ pub struct TenureEnd {
     pub immunity_period: Option<u16>,
 }
 
-/// What a subnet prunes by.
+/// What a subnet prunes by, and how its price moves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PruneRules {
     /// Blocks for which a new UID is immune.
@@ -116,6 +116,14 @@ pub struct PruneRules {
     pub min_non_immune_uids: Option<u16>,
     /// UIDs there may be.
     pub max_uids: Option<u16>,
+    /// The least that a registration costs, in rao.
+    pub min_burn_rao: Option<u64>,
+    /// The most, in rao.
+    pub max_burn_rao: Option<u64>,
+    /// Blocks in which the price halves.
+    pub burn_half_life: Option<u16>,
+    /// What a registration multiplies it by, in billionths.
+    pub burn_increase_ppb: Option<u64>,
 }
 
 /// Blocks that were left out: the first and the last.
@@ -273,14 +281,21 @@ impl Store {
     /// What a subnet prunes by, and the block in which it was looked at; `None` if it is no more, or was not looked at since that is kept.
     pub async fn prune_rules(&self, follow: &Follow, netuid: u16) -> Result<Option<(u64, PruneRules)>, Error> {
         self.within(async {
-            let query =
-                sqlx::query("SELECT * FROM chain_subnets WHERE follow = $1 AND netuid = $2").bind(follow.id).bind(i32::from(netuid));
+            let query = sqlx::query(
+                "SELECT *, min_burn_rao::text AS least, max_burn_rao::text AS most, burn_increase_ppb::text AS increase
+                 FROM chain_subnets WHERE follow = $1 AND netuid = $2",
+            );
+            let query = query.bind(follow.id).bind(i32::from(netuid));
             let Some(row) = query.fetch_optional(&self.pool).await? else { return Ok(None) };
             let of = |column: &str| row.try_get::<Option<i32>, _>(column)?.map(|_| small(&row, column)).transpose();
             let rules = PruneRules {
                 immunity_period: of("immunity_period")?,
                 min_non_immune_uids: of("min_non_immune_uids")?,
                 max_uids: of("max_uids")?,
+                min_burn_rao: maybe_amount(&row, "least")?,
+                max_burn_rao: maybe_amount(&row, "most")?,
+                burn_half_life: of("burn_half_life")?,
+                burn_increase_ppb: maybe_amount(&row, "increase")?,
             };
             Ok(Some((number(&row, "looked_at")?, rules)))
         })

@@ -169,16 +169,23 @@ async fn keep_rules(tx: &mut Tx, follow: i64, block: ChainBlock, looks: &[(u16, 
     query.bind(follow).bind(gone).execute(&mut **tx).await?;
     let there: Vec<(u16, PruneRules)> = looks.iter().filter_map(|(netuid, rules)| Some((*netuid, (*rules)?))).collect();
     let query = sqlx::query(
-        "INSERT INTO chain_subnets (follow, netuid, looked_at, immunity_period, min_non_immune_uids, max_uids)
-         SELECT $1, netuid, $2, immunity, non_immune, uids
-         FROM unnest($3::int[], $4::int[], $5::int[], $6::int[]) AS now(netuid, immunity, non_immune, uids)
+        "INSERT INTO chain_subnets (follow, netuid, looked_at, immunity_period, min_non_immune_uids, max_uids, min_burn_rao,
+                max_burn_rao, burn_half_life, burn_increase_ppb)
+         SELECT $1, netuid, $2, immunity, non_immune, uids, least::numeric, most::numeric, half_life, increase::numeric
+         FROM unnest($3::int[], $4::int[], $5::int[], $6::int[], $7::text[], $8::text[], $9::int[], $10::text[])
+              AS now(netuid, immunity, non_immune, uids, least, most, half_life, increase)
          ON CONFLICT (follow, netuid) DO UPDATE SET looked_at = excluded.looked_at, immunity_period = excluded.immunity_period,
-                min_non_immune_uids = excluded.min_non_immune_uids, max_uids = excluded.max_uids",
+                min_non_immune_uids = excluded.min_non_immune_uids, max_uids = excluded.max_uids,
+                min_burn_rao = excluded.min_burn_rao, max_burn_rao = excluded.max_burn_rao, burn_half_life = excluded.burn_half_life,
+                burn_increase_ppb = excluded.burn_increase_ppb",
     );
     let of = |pick: fn(&PruneRules) -> Option<u16>| there.iter().map(|(_, rules)| pick(rules).map(i32::from)).collect::<Vec<_>>();
     let query = query.bind(follow).bind(signed(block.number)?).bind(there.iter().map(|one| i32::from(one.0)).collect::<Vec<_>>());
     let query = query.bind(of(|rules| rules.immunity_period)).bind(of(|rules| rules.min_non_immune_uids));
-    query.bind(of(|rules| rules.max_uids)).execute(&mut **tx).await?;
+    let amounts = |pick: fn(&PruneRules) -> Option<u64>| there.iter().map(|(_, rules)| text(pick(rules))).collect::<Vec<_>>();
+    let query = query.bind(of(|rules| rules.max_uids)).bind(amounts(|rules| rules.min_burn_rao)).bind(amounts(|rules| rules.max_burn_rao));
+    let query = query.bind(of(|rules| rules.burn_half_life));
+    query.bind(amounts(|rules| rules.burn_increase_ppb)).execute(&mut **tx).await?;
     Ok(())
 }
 

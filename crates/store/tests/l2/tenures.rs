@@ -41,6 +41,18 @@ fn stands(emission: u64) -> TenureStanding {
     TenureStanding { validator: true, owner: Some(true), emission_rao: Some(u64::MAX - emission) }
 }
 
+fn rules() -> PruneRules {
+    PruneRules {
+        immunity_period: Some(5_000),
+        min_non_immune_uids: None,
+        max_uids: Some(256),
+        min_burn_rao: Some(500_000),
+        max_burn_rao: Some(u64::MAX),
+        burn_half_life: Some(360),
+        burn_increase_ppb: Some(1_260_000_000),
+    }
+}
+
 async fn begin(store: &Store) {
     store.take_block(KEY, None, block(100), &begun()).await.unwrap();
 }
@@ -180,7 +192,7 @@ async fn blocks_that_are_left_out_are_written_down_with_what_is_not_known_of_the
     let gap = |from, to| TenureChanges {
         ended: vec![end],
         begun: vec![came.clone()],
-        looks: vec![(64, Some(PruneRules { immunity_period: Some(5_000), min_non_immune_uids: None, max_uids: Some(256) })), (7, None)],
+        looks: vec![(64, Some(rules())), (7, None)],
         left_out: Some(FollowGap { from, to }),
         ..TenureChanges::default()
     };
