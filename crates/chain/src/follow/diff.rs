@@ -201,6 +201,9 @@ impl Changes {
     /// Adds what a subnet's newer state differs by from the one that was held. `registered` are the registrations that the block's events
     /// tell of, in order.
     ///
+    /// Where a subnet is trimmed and a newcomer prunes somebody in the same block, who was pruned is not seen, but that somebody was: of those
+    /// who are gone, the one whose UID the newcomer has counts as replaced and the others as trimmed.
+    ///
     /// Over blocks that were left out, an end is dated to the latest block that it can have had: the registration of the successor, who
     /// may be the last of several, or the block of the newer state. Who came and went in between is not seen.
     pub fn compare(&mut self, step: &Step, before: &Places, after: &Places, registered: &[(u16, Place)]) {

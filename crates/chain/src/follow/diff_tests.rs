@@ -66,6 +66,20 @@ fn two_hotkeys_that_trade_their_uids_by_a_trim_move() {
 }
 
 #[test]
+fn a_trim_and_a_registration_in_one_block_are_one_of_each() {
+    let before = places(&[(0, place(1, 7)), (1, place(2, 8)), (2, place(3, 9))]);
+    // UID 1 was trimmed, UID 2 moved there and was pruned: in the order of the block. The states do not tell these two apart.
+    let after = places(&[(0, place(1, 7)), (1, place(4, 100))]);
+    let (closed, opened) = told(&compare(&before, &after));
+    assert_eq!(closed, [(1, End::Replaced, 100), (2, End::Trimmed, 100)]);
+    assert_eq!(opened, [(1, 100, None)]);
+    // The newcomer came first, and a survivor was moved.
+    let after = places(&[(0, place(4, 100)), (1, place(3, 9))]);
+    let (closed, _) = told(&compare(&before, &after));
+    assert_eq!(closed, [(0, End::Replaced, 100), (1, End::Trimmed, 100), (2, End::Moved, 100)]);
+}
+
+#[test]
 fn a_trim_among_uids_of_one_block_is_no_swap() {
     let before = places(&[(0, place(1, 7)), (1, place(2, 7)), (2, place(3, 7))]);
     let after = places(&[(0, place(2, 7)), (1, place(3, 7))]);

@@ -16,6 +16,10 @@
 //! [`Follower::leaving_out`] allows for it. Then the newest final block is taken in next, with the blocks in between as [`LeftOut`]: all
 //! subnets are compared with what was held, and what ended carries the last block that showed it.
 //!
+//! A block is read as the runtime describes it that ran it ([`At::as_made`](crate::read::At::as_made)): in the one that brings new code the
+//! state is still as the old code left it. One that cannot be decoded all the same is left out likewise, as soon as the next one can be, or
+//! the newest; as long as none can, the runtime is one that this program does not know, and that is an error.
+//!
 //! # What no event tells of
 //!
 //! Who may validate, who is protected as the owner's, and what was paid in the last epoch ([`Standing`]) is read with each look at a
