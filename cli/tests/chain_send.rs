@@ -191,7 +191,10 @@ async fn a_dry_run_tells_all_and_sends_nothing_and_yes_sends() {
     assert_eq!((&tried["result"], &tried["error"], &tried["dry_run"]), (&"would_succeed".into(), &Value::Null, &"succeeds".into()));
     assert_eq!((&tried["signer"], &tried["block"]["number"]), (&id("//Alice").to_string().into(), &BLOCK.into()));
     assert_eq!((&tried["quote"]["price_rao"], &tried["limit_rao"], &tried["price_usd"]), (&PRICE.into(), &PRICE.into(), &200.0.into()));
-    assert_eq!((&tried["quote"]["uids"], &tried["quote"]["max_uids"], &tried["place"]["free"]), (&200.into(), &256.into(), &true.into()));
+    assert_eq!(
+        (&tried["quote"]["uids"], &tried["quote"]["max_uids"], &tried["quote"]["place"]["state"]),
+        (&200.into(), &256.into(), &"free".into())
+    );
     assert_eq!((&tried["fee_rao"], &tried["balance_after_rao"]), (&12_000.into(), &(10 * TAO - PRICE - 12_000).into()));
     assert_eq!((&tried["warnings"][0]["warning"], &tried["nonce"]), (&"limit_not_held".into(), &7.into()));
     assert_eq!(tried["call"]["arguments"]["hotkey"], id("//Bob").to_string());
@@ -221,8 +224,8 @@ async fn who_loses_a_place_on_a_full_subnet_is_told() {
     }
     // An estimate that cannot be made keeps nobody from registering.
     let unknown = json(&lab.run("register 64 --dry-run -o json"));
-    assert_eq!((&unknown["result"], &unknown["place"]["free"]), (&"would_succeed".into(), &false.into()));
-    assert!(unknown["place"]["unknown"].is_string() && unknown["place"]["uid"].is_null(), "{unknown}");
+    assert_eq!((&unknown["result"], &unknown["quote"]["place"]["state"]), (&"would_succeed".into(), &"unknown".into()));
+    assert!(unknown["quote"]["place"]["why"].is_string() && unknown["quote"]["place"]["uid"].is_null(), "{unknown}");
 
     // Subnet 1 as it was recorded, under the number 64.
     let hex = |value: &Value| hex::decode(value.as_str().unwrap().trim_start_matches("0x")).unwrap();
@@ -242,7 +245,7 @@ async fn who_loses_a_place_on_a_full_subnet_is_told() {
         keys.map(|key| number(&one[key]))
     });
     let weakest = weakest.unwrap();
-    assert_eq!((&told["place"]["uid"], &told["place"]["hotkey"]), (&weakest["uid"], &weakest["hotkey"]));
+    assert_eq!((&told["quote"]["place"]["uid"], &told["quote"]["place"]["hotkey"]), (&weakest["uid"], &weakest["hotkey"]));
     let words = format!("1024 of 1024 are taken; it takes that of UID {}", weakest["uid"]);
     let shown = lab.done("register 64 --dry-run").split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(shown.contains(&words), "{shown}");

@@ -8,7 +8,7 @@ mod chopsticks;
 use std::time::Duration;
 
 use chain::read::{AccountId, Chain, ReadError, SubnetInfo};
-use chain::submit::{Account, Axon, Call, DryRun, Registered, SubmitError, Warning, Weights, quote, registered, warnings};
+use chain::submit::{Account, Axon, Call, DryRun, Place, Registered, SubmitError, Warning, Weights, quote, registered, warnings};
 use chain::wallet::key_from_uri;
 use chopsticks::Node;
 use protocol::key::Keypair;
@@ -89,7 +89,7 @@ async fn registration(chain: &Chain) {
     let quoted = quote(&at, SUBNET, id("//Bob"), id("//Alice")).await.unwrap();
     assert_eq!((quoted.price_rao, quoted.balance_rao, quoted.max_uids, quoted.registered_as), (PRICE, 100 * TAO, 4, None));
     assert!(!quoted.limit_is_held);
-    assert_eq!((quoted.open, quoted.left_in_interval, quoted.victim), (true, Some(300), None));
+    assert_eq!((quoted.open, quoted.left_in_interval, quoted.place), (true, Some(300), Place::Free));
     let told = warnings(&at, &register("//Bob", PRICE), id("//Alice"), Some(64)).await.unwrap();
     assert_eq!(told, [Warning::LimitNotHeld]);
 

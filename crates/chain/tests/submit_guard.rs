@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use chain::read::{AccountId, At, Chain, ChainConfig, Runtime};
-use chain::submit::{Account, Axon, Call, SubmitError, Victim, Warning, Weights, quote, warnings};
+use chain::submit::{Account, Axon, Call, Place, SubmitError, Victim, Warning, Weights, quote, warnings};
 use chain::tracker::eviction;
 use chain::wallet::key_from_uri;
 use chain_sim::{METADATA_V15, Recording, Sim, World, unpack};
@@ -170,16 +170,29 @@ async fn a_registration_on_a_full_subnet_says_whose_place_it_takes() {
     let state = &taken.snapshot.subnets[&SUBNET];
     let (neurons, rules) = eviction::from_snapshot(state).unwrap();
     let uid = eviction::next_pruned(&neurons, &rules).unwrap();
-    let victim = quoted.victim.unwrap();
     let expected = Victim {
         uid,
         hotkey: state.uid_hotkey_map[&uid].as_str().parse().unwrap(),
+        coldkey: Some(state.coldkeys[&uid].as_str().parse().unwrap()),
         registered_at: state.registration_blocks[&uid],
         emission: state.emission_rao[&uid],
         immune_blocks: 0,
     };
-    assert_eq!(victim, expected);
+    assert_eq!(quoted.place, Place::Taken(expected));
 
     let (_sim, at) = full().with("MaxAllowedUids", (SUBNET,), 1025u16.encode()).at().await;
-    assert_eq!(quote(&at, SUBNET, HOTKEY, COLDKEY).await.unwrap().victim, None, "a UID is free");
+    assert_eq!(quote(&at, SUBNET, HOTKEY, COLDKEY).await.unwrap().place, Place::Free);
+
+    // What cannot be told keeps nobody from registering.
+    let unknown = async |told: Told| match quote(&told.at().await.1, SUBNET, HOTKEY, COLDKEY).await.unwrap().place {
+        Place::Unknown { why } => why,
+        other => panic!("{other:?}"),
+    };
+    let places = |told: Told| told.with("SubnetworkN", (SUBNET,), 4u16.encode()).with("MaxAllowedUids", (SUBNET,), 4u16.encode());
+    assert!(!unknown(places(Told::new())).await.is_empty());
+    let mut told = full();
+    let wanted: Vec<u16> = (0..74).collect();
+    let arguments = runtime().call_arguments("SubnetInfoRuntimeApi", "get_selective_mechagraph", (SUBNET, 0u8, wanted)).unwrap();
+    told.0.set_call(0, "SubnetInfoRuntimeApi_get_selective_mechagraph", arguments, vec![1, 2, 3]);
+    assert!(!unknown(told).await.is_empty());
 }

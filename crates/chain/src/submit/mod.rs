@@ -50,7 +50,7 @@ pub use extrinsic::Extrinsic;
 pub use guard::{CHUTES_NETUID, Warning, warnings};
 pub use mechanism::{Mechanism, MechanismError};
 pub use outcome::{DispatchFailure, Outcome};
-pub use registration::{Registered, RegistrationQuote, Victim, quote, registered};
+pub use registration::{Place, Registered, RegistrationQuote, Victim, quote, registered};
 pub use timelock::{
     EpochSchedule, OpenError, Pulse, PulseError, RevealPlan, Round, SealError, TimelockError, TimelockedWeights, open, reveal_plan, seal,
 };

@@ -34,20 +34,36 @@ pub struct RegistrationQuote {
     /// Registrations that it takes until its interval ends; `None` on runtimes that raise the price with each instead (since about version
     /// 400).
     pub left_in_interval: Option<u16>,
-    /// Who loses its UID to a registration in the next block, if no other comes first; `None` while UIDs are free, where all are the
-    /// owner's, and where the runtime does not tell enough. Up to about version 365 a pruning score decided, which orders mostly alike.
-    pub victim: Option<Victim>,
+    /// Whose place a registration in the next block takes, if no other comes first.
+    pub place: Place,
     /// Whether the chain itself refuses to take more than the limit.
     pub limit_is_held: bool,
 }
 
 /// Whose place a newcomer takes.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Place {
+    /// Nobody's: a UID is free.
+    Free,
+    /// That of the weakest, which loses its UID. Up to about version 365 a pruning score decided, which orders mostly alike.
+    Taken(Victim),
+    /// All are taken, and whose it is cannot be told. That is no reason not to register.
+    Unknown {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Who loses its UID to a newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Victim {
     /// Its UID.
     pub uid: u16,
     /// Its hotkey.
     pub hotkey: AccountId,
+    /// Whose the hotkey is; `None` where the runtime does not tell.
+    pub coldkey: Option<AccountId>,
     /// The block in which it was registered.
     pub registered_at: u64,
     /// Alpha that it was paid for the last epoch, in 10^-9.
@@ -77,7 +93,7 @@ pub async fn quote(at: &At, netuid: u16, hotkey: AccountId, coldkey: AccountId) 
         owner: at.owner(hotkey).await?,
         open: open(at, netuid).await?,
         left_in_interval: left_in_interval(at, netuid).await?,
-        victim: if uids < max_uids { None } else { victim(at, netuid).await? },
+        place: if uids < max_uids { Place::Free } else { place(at, netuid).await },
         limit_is_held: Call::chain_holds_limit(at.runtime()),
     })
 }
@@ -100,25 +116,36 @@ async fn left_in_interval(at: &At, netuid: u16) -> Result<Option<u16>, ReadError
     Ok(Some(aim.saturating_mul(3).saturating_sub(so_far)))
 }
 
-/// Who loses its UID to a registration on a full subnet. One answer with everything about the subnet: some 50 KB for 256 UIDs.
-async fn victim(at: &At, netuid: u16) -> Result<Option<Victim>, ReadError> {
-    if !at.has_selective_metagraph() {
-        return Ok(None);
-    }
-    let whole = SelectiveMetagraph { netuid, ..at.selective_metagraph(netuid).await? };
-    let terms = Terms::of_one(at, netuid).await?;
+/// Whose place a registration on a full subnet takes. One answer with everything about the subnet: some 50 KB for 256 UIDs.
+async fn place(at: &At, netuid: u16) -> Place {
+    let read = async {
+        let whole = SelectiveMetagraph { netuid, ..at.selective_metagraph(netuid).await? };
+        Ok::<_, ReadError>((whole, Terms::of_one(at, netuid).await?))
+    };
     // A registration is in the next block at the soonest.
-    Ok(weakest(&whole, &terms, at.block().number.saturating_add(1)))
+    let found = match read.await {
+        Ok((whole, terms)) => weakest(&whole, &terms, at.block().number.saturating_add(1)),
+        Err(error) => Err(error.to_string()),
+    };
+    found.map_or_else(|why| Place::Unknown { why }, Place::Taken)
 }
 
-fn weakest(whole: &SelectiveMetagraph, terms: &Terms, block: u64) -> Option<Victim> {
-    let hotkeys = whole.hotkeys.as_deref().filter(|hotkeys| hotkeys.len() <= MAX_UIDS)?;
-    let (neurons, rules) = eviction::from_snapshot(&terms.subnet(whole, block)).ok()?;
-    let uid = eviction::next_pruned(&neurons, &rules)?;
-    let neuron = neurons.iter().find(|neuron| neuron.uid == uid)?;
-    Some(Victim {
+fn weakest(whole: &SelectiveMetagraph, terms: &Terms, block: u64) -> Result<Victim, String> {
+    let hotkeys = whole.hotkeys.as_deref().ok_or("the runtime does not tell the hotkeys")?;
+    if hotkeys.len() > MAX_UIDS {
+        return Err(format!("{} UIDs are more than a subnet has", hotkeys.len()));
+    }
+    let state = terms.subnet(whole, block);
+    if let Some(fault) = state.fault() {
+        return Err(fault.to_string());
+    }
+    let (neurons, rules) = eviction::from_snapshot(&state).map_err(|missing| format!("{missing} are missing"))?;
+    let uid = eviction::next_pruned(&neurons, &rules).ok_or("all UIDs are the owner's")?;
+    let neuron = neurons.iter().find(|neuron| neuron.uid == uid).ok_or("the weakest is not listed")?;
+    Ok(Victim {
         uid,
-        hotkey: *hotkeys.get(usize::from(uid))?,
+        hotkey: *hotkeys.get(usize::from(uid)).ok_or("the weakest is not listed")?,
+        coldkey: whole.coldkeys.as_ref().and_then(|coldkeys| coldkeys.get(usize::from(uid)).copied()),
         registered_at: neuron.registered_at,
         emission: neuron.emission,
         immune_blocks: rules.immune_for(neuron),

@@ -12,10 +12,9 @@ use crate::{
     failure::{Failure, Kind},
 };
 use chain::{
-    read::{AccountId, At, ReadError, SelectiveMetagraph},
-    submit::{RegistrationQuote, quote, registered},
-    survey::Terms,
-    tracker::{days, eviction, recommend::parse_tao},
+    read::AccountId,
+    submit::{Place, RegistrationQuote, quote, registered},
+    tracker::{days, recommend::parse_tao},
 };
 use clap::Args as ClapArgs;
 use serde_json::json;
@@ -62,17 +61,15 @@ pub(in crate::commands::chain) async fn run(args: Register) -> Result<(), Failur
 async fn register(session: &mut Session, netuid: u16, hotkey: AccountId, limit: Option<u64>) -> Result<(), Failure> {
     let quoted = quote(&session.at, netuid, hotkey, session.signer).await.map_err(failed)?;
     let limit_rao = limit.unwrap_or(quoted.price_rao);
-    let place = place(&session.at, &quoted).await;
     session.tell("quote", json!(quoted));
     session.tell("limit_rao", json!(limit_rao));
-    session.tell("place", place.json());
     session.tell("price_usd", json!(session.usd(quoted.price_rao)));
     session.line("Price now", &session.amount(quoted.price_rao));
     let held = if quoted.limit_is_held { "the chain itself holds it" } else { "this runtime does not hold it" };
     let which = if limit.is_none() { "the price now; " } else { "" };
     session.line("Limit", &format!("{} ({which}{held})", session.amount(limit_rao)));
     session.line("Balance", &session.amount(quoted.balance_rao));
-    session.line("Places", &format!("{} of {} are taken; {}", quoted.uids, quoted.max_uids, place.words(session.signer)));
+    session.line("Places", &format!("{} of {} are taken; {}", quoted.uids, quoted.max_uids, place(&quoted.place, session.signer)));
     let (blocks, time) = (quoted.immunity_blocks, days(quoted.immunity_blocks.into()));
     session.line("Immunity", &format!("{blocks} blocks, {time:.1} days"));
     session.line("Registered", &quoted.registered_as.map_or_else(|| "no".to_owned(), |uid| format!("as UID {uid} already")));
@@ -138,60 +135,14 @@ fn hopeless(session: &Session, quoted: &RegistrationQuote, limit_rao: u64) -> Op
     None
 }
 
-/// Which place a newcomer would take.
-enum Place {
-    Free,
-    /// Of the UID that the next registration takes, if emissions stay as they are.
-    Of {
-        uid: u16,
-        hotkey: Option<AccountId>,
-        coldkey: Option<AccountId>,
-    },
-    /// All places are taken, and who would go is not known.
-    Unknown(String),
-}
-
-impl Place {
-    fn json(&self) -> serde_json::Value {
-        match self {
-            Self::Free => json!({ "free": true }),
-            Self::Of { uid, hotkey, coldkey } => json!({ "free": false, "uid": uid, "hotkey": hotkey, "coldkey": coldkey }),
-            Self::Unknown(why) => json!({ "free": false, "unknown": why }),
+/// Whose place a newcomer would take, in words.
+fn place(place: &Place, signer: AccountId) -> String {
+    match place {
+        Place::Free => "it takes a free one".to_owned(),
+        Place::Taken(victim) => {
+            let own = if victim.coldkey == Some(signer) { ", which is your own" } else { "" };
+            format!("it takes that of UID {} ({}){own}, if emissions stay", victim.uid, short(&victim.hotkey.to_string()))
         }
+        Place::Unknown { why } => format!("whose it takes is not known ({why})"),
     }
-
-    fn words(&self, signer: AccountId) -> String {
-        match self {
-            Self::Free => "it takes a free one".to_owned(),
-            Self::Of { uid, hotkey, coldkey } => {
-                let who = hotkey.map_or_else(String::new, |hotkey| format!(" ({})", short(&hotkey.to_string())));
-                let own = if *coldkey == Some(signer) { ", which is your own" } else { "" };
-                format!("it takes that of UID {uid}{who}{own}, if emissions stay")
-            }
-            Self::Unknown(why) => format!("whose it takes is not known ({why})"),
-        }
-    }
-}
-
-/// An estimate: what cannot be read is no reason not to register.
-async fn place(at: &At, quoted: &RegistrationQuote) -> Place {
-    if quoted.uids < quoted.max_uids {
-        return Place::Free;
-    }
-    weakest(at, quoted.netuid).await.unwrap_or_else(|error| Place::Unknown(error.to_string()))
-}
-
-async fn weakest(at: &At, netuid: u16) -> Result<Place, ReadError> {
-    let whole = SelectiveMetagraph { netuid, ..at.selective_metagraph(netuid).await? };
-    let state = Terms::read(at).await?.subnet(&whole, at.block().number);
-    if let Some(fault) = state.fault() {
-        return Ok(Place::Unknown(fault.to_string()));
-    }
-    let (neurons, rules) = match eviction::from_snapshot(&state) {
-        Ok(known) => known,
-        Err(missing) => return Ok(Place::Unknown(format!("{missing} are missing"))),
-    };
-    let Some(uid) = eviction::next_pruned(&neurons, &rules) else { return Ok(Place::Unknown("all are protected".to_owned())) };
-    let of = |list: &Option<Vec<AccountId>>| list.as_ref().and_then(|list| list.get(usize::from(uid)).copied());
-    Ok(Place::Of { uid, hotkey: of(&whole.hotkeys), coldkey: of(&whole.coldkeys) })
 }
