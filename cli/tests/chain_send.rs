@@ -2,186 +2,15 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test that cannot go on has failed; nothing else runs on its thread")]
 
-use chain::read::{AccountId, Neuron, Runtime};
+use chain::read::Neuron;
 use chain::wallet::{Form, Password, key_from_uri, public_json, seal, store};
-use chain_sim::{Fate, METADATA_V15, Recording, Sim, World, unpack};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use chain_sim::Fate;
+use sending::{BLOCK, CHARLIE, Lab, PASSWORD, PRICE, TAO, exchange, id, json};
 use serde_json::Value;
-use std::{
-    io::{Read as _, Write as _},
-    os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
-    process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
-};
+use std::os::unix::fs::PermissionsExt as _;
 
-const BLOCK: u64 = 6_852_690;
-const TAO: u64 = 1_000_000_000;
-const PRICE: u64 = TAO / 2;
-const PASSWORD: &str = "testpass123!";
-/// Alice is the coldkey, Bob its hotkey, and Charlie gets what is sent.
-const CHARLIE: &str = "5FLSigC9HGRKVhB9FiEo4Y3koPsNmBmLJbpXg2mp1hXcS59Y";
-const FINNEY: &str = "2f0555cc76fc2840a25a6ea3b9637146806f1f44b090c175ffde2a7e5ab36c03";
-
-fn id(uri: &str) -> AccountId {
-    AccountId::from(key_from_uri(uri).unwrap().address())
-}
-
-/// A node with subnet 64, and a folder with a wallet.
-struct Lab {
-    sim: Sim,
-    runtime: Runtime,
-    folder: tempfile::TempDir,
-}
-
-impl Lab {
-    async fn new() -> Self {
-        let metadata = unpack(METADATA_V15).unwrap();
-        let runtime = Runtime::new(343, &metadata).unwrap();
-        let mut world = World::new(BLOCK, 343, metadata);
-        world.extrinsics.fee_rao = 12_000;
-        world.extrinsics.nonce = 7;
-        let folder = tempfile::tempdir().unwrap();
-        let lab = Self { sim: Sim::start(world).await.unwrap(), runtime, folder };
-        for (item, value) in [
-            ("NetworksAdded", vec![1]),
-            ("Burn", PRICE.to_le_bytes().to_vec()),
-            ("SubnetworkN", vec![200, 0]),
-            ("MaxAllowedUids", vec![0, 1]),
-            ("ImmunityPeriod", 7200_u16.to_le_bytes().to_vec()),
-        ] {
-            let key = lab.runtime.storage_key("SubtensorModule", item, (64_u16,)).unwrap();
-            lab.set(0, key, value);
-        }
-        lab.fund(10 * TAO);
-        lab.account("//Bob", 0);
-        for (path, uri) in [("wallets/default/coldkey", "//Alice"), ("wallets/default/hotkeys/default", "//Bob")] {
-            store::write(&lab.path(path), &key_from_uri(uri).unwrap().to_json(), false).unwrap();
-        }
-        lab
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
-    }
-
-    fn set(&self, from: u64, key: Vec<u8>, value: Vec<u8>) {
-        self.sim.change(|world| world.set_storage(from, key, Some(value)));
-    }
-
-    /// What Alice has.
-    fn fund(&self, rao: u64) {
-        self.account("//Alice", rao);
-    }
-
-    /// An account that sent seven extrinsics.
-    fn account(&self, uri: &str, rao: u64) {
-        let counts = [7_u32.to_le_bytes(), [0; 4], [1, 0, 0, 0], [0; 4]].concat();
-        let data = [rao.to_le_bytes().to_vec(), vec![0; 32]].concat();
-        self.set(0, self.runtime.storage_key("System", "Account", (id(uri).0,)).unwrap(), [counts, data].concat());
-    }
-
-    fn fate(&self, fate: Fate) {
-        self.sim.change(|world| world.extrinsics.fate = fate);
-    }
-
-    fn dry_run(&self, answer: &[u8]) {
-        self.sim.change(|world| world.extrinsics.dry_run = answer.to_vec());
-    }
-
-    /// Once an extrinsic is in a block, Bob has UID 200.
-    fn registers(&self) {
-        self.fate(Fate::success());
-        let uid = self.runtime.storage_key("SubtensorModule", "Uids", (64_u16, id("//Bob").0)).unwrap();
-        self.set(BLOCK + 1, uid, vec![200, 0]);
-        let since = self.runtime.storage_key("SubtensorModule", "BlockAtRegistration", (64_u16, 200_u16)).unwrap();
-        self.set(BLOCK + 1, since, (BLOCK + 1).to_le_bytes().to_vec());
-    }
-
-    /// Becomes the main network, where chutes is subnet 64.
-    fn is_finney(&self) {
-        let genesis: Vec<u8> = (0..64).step_by(2).map(|at| u8::from_str_radix(&FINNEY[at..at + 2], 16).unwrap()).collect();
-        self.sim.change(|world| world.set_genesis(genesis.try_into().unwrap()));
-    }
-
-    fn sent(&self) -> Vec<Vec<u8>> {
-        self.sim.change(|world| world.extrinsics.sent.clone())
-    }
-
-    /// Without a terminal, whoever runs the tests.
-    fn start(&self, args: &str) -> Child {
-        let mut command = Command::new("setsid");
-        command.arg("--wait").arg(env!("CARGO_BIN_EXE_chutes-miner")).arg("chain").args(args.split_whitespace());
-        self.environment(&mut command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
-    fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env("BT_SUBTENSOR_CHAIN_ENDPOINT", self.sim.url()).env("BT_WALLET_PATH", self.path("wallets")).env("COLUMNS", "80");
-        for name in ["BT_WALLET_NAME", "BT_WALLET_HOTKEY", "CHUTES_COMPAT"] {
-            command.env_remove(name);
-        }
-        command.current_dir(self.folder.path())
-    }
-
-    fn run(&self, args: &str) -> Output {
-        let output = self.start(args).wait_with_output().unwrap();
-        let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(!all.contains(PASSWORD) && !all.contains("panicked"), "{args}: {all}");
-        let json = args.contains("json");
-        assert!(
-            json || String::from_utf8_lossy(&output.stdout).lines().all(|line| line.chars().count() <= 80),
-            "{args} is too wide: {all}"
-        );
-        output
-    }
-
-    fn done(&self, args: &str) -> String {
-        let output = self.run(args);
-        assert_eq!(output.status.code(), Some(0), "{args}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Fails with this code and these words, and nothing is sent.
-    fn refuses(&self, args: &str, code: i32, words: &str) {
-        let before = self.sent().len();
-        let output = self.run(args);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.code() == Some(code) && errors.contains(words), "{args}: {:?} {errors}", output.status.code());
-        assert_eq!(self.sent().len(), before, "{args}");
-    }
-
-    /// Types answers to questions on a terminal, as they come: what the terminal showed, with `code N` in it.
-    fn on_a_terminal(&self, args: &str, typed: &[(&str, &str)]) -> String {
-        let line =
-            format!("set -m; stty -g >before; \"{}\" chain {args}; echo code $?; stty -g >after", env!("CARGO_BIN_EXE_chutes-miner"));
-        let mut command = Command::new("script");
-        command.args(["-qec", &line, "/dev/null"]).env("SHELL", "/bin/sh");
-        let mut child = self.environment(&mut command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (mut keys, mut screen, mut shown) = (child.stdin.take().unwrap(), child.stdout.take().unwrap(), Vec::new());
-        let mut typed = typed.iter().peekable();
-        let mut part = [0; 4096];
-        while let Ok(read @ 1..) = screen.read(&mut part) {
-            shown.extend_from_slice(&part[..read]);
-            while let Some((_, answer)) = typed.next_if(|(question, _)| String::from_utf8_lossy(&shown).contains(question)) {
-                // The question comes a moment before the terminal stops to echo.
-                std::thread::sleep(Duration::from_millis(300));
-                keys.write_all(answer.as_bytes()).unwrap();
-            }
-        }
-        child.wait().unwrap();
-        let state = |name: &str| std::fs::read_to_string(self.path(name)).ok();
-        assert!(state("after").is_none_or(|after| Some(after) == state("before")), "the terminal is left as it was");
-        String::from_utf8_lossy(&shown).into_owned()
-    }
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-}
-
+#[path = "lab/sending.rs"]
+mod sending;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_tells_all_and_sends_nothing_and_yes_sends() {
     let lab = Lab::new().await;
@@ -341,30 +170,6 @@ async fn what_may_be_on_its_way_already_is_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupt_while_waiting_says_that_it_may_be_on_its_way() {
-    let lab = Lab::new().await;
-    lab.fate(Fate::Waiting);
-    let child = lab.start("register 64 --limit 1 --yes -o json");
-    let begun = Instant::now();
-    while lab.sent().is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(60));
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    // The program is the child of what gave it a session of its own.
-    let pid = i32::try_from(child.id()).unwrap();
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let program = children.split_whitespace().next().map_or(pid, |child| child.parse().unwrap());
-    kill(Pid::from_raw(program), Signal::SIGINT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let (told, errors) = (json(&output), String::from_utf8_lossy(&output.stderr));
-    assert_eq!((output.status.code(), &told["result"]), (Some(130), &"unknown".into()), "{errors}");
-    for words in ["may be on its way", "in a block up to 6852814", "chutes-miner chain neuron 64 5FHne", "above 7", "Do not send it again"]
-    {
-        assert!(errors.contains(words), "{words}: {errors}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_would_hurt_a_chutes_miner_needs_more_than_a_yes() {
     let lab = Lab::new().await;
     lab.fate(Fate::success());
@@ -392,11 +197,6 @@ async fn what_would_hurt_a_chutes_miner_needs_more_than_a_yes() {
     lab.refuses("register 64 --limit 1 --yes", 6, "chutes pays only the best hotkey");
     // The guard rail was asked before the key, which is not there.
     lab.refuses("register 64 --limit 1 --yes --accept-warnings", 3, "coldkey");
-}
-
-fn exchange(scenario: &str, call: &str) -> (String, Value, Value) {
-    let all = Recording::shipped().unwrap().exchanges(scenario).unwrap();
-    all.into_iter().find(|(method, params, _)| method == "state_call" && params[0] == call).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -457,38 +257,4 @@ async fn tao_goes_where_it_shall_and_no_further() {
     assert_eq!(lab.sent().len(), 2);
     let charlie = id("//Charlie").0;
     assert!(lab.sent().iter().all(|sent| sent.windows(32).any(|window| window == charlie)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_salt_of_weights_is_on_disk_before_they_are_sent() {
-    let lab = Lab::new().await;
-    // Even if the node then refuses.
-    lab.fate(Fate::Refused("Invalid Transaction: Custom error: 6".to_owned()));
-    lab.done("commit-weights 64 7=1 9=0.5 --save weights.json --dry-run");
-    assert!(!lab.path("weights.json").exists());
-    let output = lab.run("commit-weights 64 7=1 9=0.5 --save weights.json --yes");
-    assert_eq!((output.status.code(), lab.sent().len()), (Some(1), 1));
-    let file = lab.path("weights.json");
-    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    let kept: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    assert_eq!((&kept["uids"], &kept["values"]), (&serde_json::json!([7, 9]), &serde_json::json!([65_535, 32_768])));
-    let commitment = hex::decode(kept["commitment"].as_str().unwrap()).unwrap();
-    assert!(lab.sent()[0].windows(32).any(|window| window == commitment), "what was sent is what was kept");
-    lab.refuses("commit-weights 64 7=1 --save weights.json --yes", 1, "--save FILE");
-    lab.refuses("commit-weights 64 7=1 7=2 --save other.json --yes", 2, "more than one weight");
-
-    lab.fate(Fate::success());
-    let done = json(&lab.run("reveal-weights weights.json --yes -o json"));
-    assert_eq!((&done["result"], &done["call"]["name"]), (&"done".into(), &"SubtensorModule.reveal_weights".into()));
-    let salt: Vec<u8> = kept["salt"].as_array().unwrap().iter().flat_map(|one| (one.as_u64().unwrap() as u16).to_le_bytes()).collect();
-    assert!(lab.sent()[1].windows(16).any(|window| window == salt));
-    lab.refuses(
-        "reveal-weights weights.json --yes --wallet-hotkey default --key-file wallets/default/coldkey",
-        1,
-        "committed to these weights",
-    );
-    std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("32768", "32769")).unwrap();
-    lab.refuses("reveal-weights weights.json --yes", 1, "not one to these weights");
-    lab.done("set-weights 64 7=1 9=3 --yes --version-key 5");
-    assert_eq!(lab.sent().len(), 3);
 }

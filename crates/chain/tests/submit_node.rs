@@ -8,7 +8,7 @@ mod front;
 use std::time::Duration;
 
 use chain::read::{AccountId, Runtime};
-use chain::submit::{Account, Axon, Call, DryRun, Outcome, SubmitError};
+use chain::submit::{Account, Axon, Call, DryRun, Found, Outcome, SubmitError};
 use chain::wallet::key_from_uri;
 use chain_sim::{METADATA_V14, METADATA_V15, METADATA_V16, World, unpack};
 use front::{Fate, Front, NONCE};
@@ -112,6 +112,8 @@ async fn what_is_unknown_is_found_later() {
     assert!(!error.nothing_happened(), "{error}");
     front.forget_blocks(0);
     assert_eq!(trace.outcome(&front.chain(), Duration::ZERO).await.unwrap().block.number, 1001);
+    let Found::In { block, index } = trace.look(&front.chain(), Duration::ZERO).await.unwrap() else { panic!("it is in one") };
+    assert_eq!((block.number, index), (1001, 1));
 }
 
 /// An error of a block that brings the next runtime is still numbered by the one before.

@@ -81,16 +81,19 @@ impl World {
             Fate::Refused(words) => return Err(words),
             Fate::Waiting => {}
             Fate::Forgotten(blocks) => self.advance(blocks),
-            Fate::Included(events) => {
-                self.advance(1);
-                self.set_storage(self.best, EVENTS.to_vec(), Some(events));
-                self.set_storage(self.best + 1, EVENTS.to_vec(), None);
-                if let Some(hash) = self.hash(self.best) {
-                    self.extrinsics.blocks.insert(hash, vec![INHERENT.to_vec(), extrinsic]);
-                }
-                self.advance(self.finality_lag + 1);
-            }
+            Fate::Included(events) => self.include(extrinsic, events),
         }
         Ok(())
+    }
+
+    /// The next block has an extrinsic, with these events (SCALE, all of the block), and is final soon.
+    pub fn include(&mut self, extrinsic: Vec<u8>, events: Vec<u8>) {
+        self.advance(1);
+        self.set_storage(self.best, EVENTS.to_vec(), Some(events));
+        self.set_storage(self.best + 1, EVENTS.to_vec(), None);
+        if let Some(hash) = self.hash(self.best) {
+            self.extrinsics.blocks.insert(hash, vec![INHERENT.to_vec(), extrinsic]);
+        }
+        self.advance(self.finality_lag + 1);
     }
 }

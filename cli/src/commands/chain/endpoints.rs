@@ -49,6 +49,25 @@ impl Nodes {
         Ok((Chain::new(config), network))
     }
 
+    /// As [`Nodes::chain`], with nodes that keep old blocks.
+    pub(crate) fn with_archive(&self, archive: &[String]) -> Result<(Chain, String), Failure> {
+        let mut config = self.config()?;
+        if !archive.is_empty() {
+            config.archive = ChainConfig::parse(&archive.join(",")).map_err(|error| wrong(&error))?.endpoints;
+        }
+        let network = config.network.clone();
+        Ok((Chain::new(config), network))
+    }
+
+    /// What asks the same nodes once more. Addresses are not repeated: they may have a key in them.
+    pub(crate) fn again(&self) -> String {
+        match &self.endpoint[..] {
+            [] => String::new(),
+            [one] if one.parse::<Network>().is_ok() => format!(" --endpoint {one}"),
+            _ => " and the same --endpoint".to_owned(),
+        }
+    }
+
     fn config(&self) -> Result<ChainConfig, Failure> {
         Ok(match &self.endpoint[..] {
             [] => ChainConfig::from_environment(|name| std::env::var(name).ok()).map_err(|error| wrong(&error))?,
@@ -69,12 +88,7 @@ impl Nodes {
 impl Endpoints {
     /// The chain, which connects when it is first asked, and the name of its network as far as that is known.
     pub(crate) fn chain(&self) -> Result<(Chain, String), Failure> {
-        let mut config = self.nodes.config()?;
-        if !self.archive.is_empty() {
-            config.archive = ChainConfig::parse(&self.archive.join(",")).map_err(|error| wrong(&error))?.endpoints;
-        }
-        let network = config.network.clone();
-        Ok((Chain::new(config), network))
+        self.nodes.with_archive(&self.archive)
     }
 
     /// Whether a block was asked for.

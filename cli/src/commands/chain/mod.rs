@@ -51,6 +51,8 @@ enum Command {
     CommitWeights(send::CommitWeights),
     /// Reveal weights that were committed to
     RevealWeights(send::RevealWeights),
+    /// What became of an extrinsic that was sent before
+    Outcome(send::Look),
 }
 
 pub(crate) async fn run(args: Chain) -> Result<(), Failure> {
@@ -67,6 +69,7 @@ pub(crate) async fn run(args: Chain) -> Result<(), Failure> {
         Command::SetWeights(args) => send::set_weights(args).await,
         Command::CommitWeights(args) => send::commit(args).await,
         Command::RevealWeights(args) => send::reveal(args).await,
+        Command::Outcome(args) => send::look(args).await,
     }
 }
 
@@ -83,7 +86,7 @@ mod tests {
 
     #[test]
     fn help_is_short_and_fits_eighty_columns() {
-        let sending = ["register", "transfer", "serve-axon", "set-weights", "commit-weights", "reveal-weights"];
+        let sending = ["register", "transfer", "serve-axon", "set-weights", "commit-weights", "reveal-weights", "outcome"];
         for name in ["", "status", "subnets", "subnet", "metagraph", "neuron", "events"].into_iter().chain(sending) {
             let words: Vec<&str> = ["chutes-miner", "chain", name, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
             let text = Args::command().term_width(80).try_get_matches_from(&words).unwrap_err().to_string();

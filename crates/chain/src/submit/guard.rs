@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Call, Weights, registration};
+use super::{Call, Mechanism, Weights, registration};
 use crate::read::{AccountId, At, AxonInfo, ReadError};
 
 const PALLET: &str = "SubtensorModule";
@@ -79,6 +79,11 @@ pub enum Warning {
     CommitReveal,
     /// The subnet takes no commitments.
     NoCommitReveal,
+    /// The subnet has not as many mechanisms.
+    NoSuchMechanism {
+        /// How many it has.
+        count: u8,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -102,6 +107,8 @@ impl fmt::Display for Warning {
             Self::TooSoon { blocks } => write!(f, "too soon after the last weights; {blocks} blocks to wait"),
             Self::CommitReveal => f.write_str("the subnet takes weights only as commitments that are revealed later"),
             Self::NoCommitReveal => f.write_str("the subnet takes no commitments; weights are set as they are"),
+            Self::NoSuchMechanism { count: 1 } => f.write_str("the subnet has one mechanism only, number 0"),
+            Self::NoSuchMechanism { count } => write!(f, "the subnet has {count} mechanisms, numbered from 0"),
         }
     }
 }
@@ -146,11 +153,32 @@ pub async fn warnings(at: &At, call: &Call, signer: AccountId, chutes: Option<u1
                 warnings.push(Warning::NotRegistered { hotkey: signer });
             }
         }
-        Call::SetWeights { netuid, weights } => warnings.extend(Validator::read(at, *netuid, signer).await?.to_weigh(weights)),
-        Call::CommitWeights { netuid, .. } => warnings.extend(Validator::read(at, *netuid, signer).await?.to_commit()),
-        _ => {}
+        Call::SetWeights { netuid, weights } => {
+            warnings.extend(Validator::read(at, *netuid, Mechanism::MAIN, signer).await?.to_weigh(weights));
+        }
+        Call::SetMechanismWeights { netuid, mechanism, weights } => {
+            warnings.extend(Validator::read(at, *netuid, *mechanism, signer).await?.to_weigh(weights));
+        }
+        Call::CommitWeights { netuid, .. } => {
+            warnings.extend(Validator::read(at, *netuid, Mechanism::MAIN, signer).await?.to_commit());
+        }
+        Call::CommitMechanismWeights { netuid, mechanism, .. } | Call::CommitTimelockedWeights { netuid, mechanism, .. } => {
+            warnings.extend(Validator::read(at, *netuid, *mechanism, signer).await?.to_commit());
+        }
+        // What was committed to is looked at when it is revealed, and the dry run does that.
+        Call::RevealWeights { .. } | Call::RevealMechanismWeights { .. } | Call::Transfer { .. } => {}
     }
     Ok(warnings)
+}
+
+/// What the chain would hold against weights when they are revealed, if the subnet stays as it is. A commitment hides them, so
+/// [`warnings`] cannot know; and what the chain reveals itself it drops without a word.
+///
+/// # Errors
+///
+/// [`ReadError`] where the chain cannot be read.
+pub async fn warnings_of_hidden(at: &At, netuid: u16, weights: &Weights, signer: AccountId) -> Result<Vec<Warning>, ReadError> {
+    Ok(Validator::read(at, netuid, Mechanism::MAIN, signer).await?.to_reveal(weights))
 }
 
 /// What the chain looks at before it takes weights of a hotkey (`internal_set_weights`, `internal_commit_weights`).
@@ -163,18 +191,24 @@ struct Validator {
     uids: u16,
     least: u16,
     version_key: u64,
+    mechanism: Mechanism,
+    /// How many mechanisms the subnet has.
+    mechanisms: u8,
     /// Blocks until the next are taken.
     wait: u64,
     commit_reveal: bool,
 }
 
 impl Validator {
-    async fn read(at: &At, netuid: u16, hotkey: AccountId) -> Result<Self, ReadError> {
+    async fn read(at: &At, netuid: u16, mechanism: Mechanism, hotkey: AccountId) -> Result<Self, ReadError> {
         let uid = at.uid(netuid, hotkey).await?;
         let of_uid = usize::from(uid.unwrap_or(u16::MAX));
         let permits: Vec<bool> = at.storage(PALLET, "ValidatorPermit", (netuid,)).await?.unwrap_or_default();
         let owner: Option<AccountId> = at.storage(PALLET, "SubnetOwnerHotkey", (netuid,)).await?;
-        let updates: Vec<u64> = at.storage(PALLET, "LastUpdate", (netuid,)).await?.unwrap_or_default();
+        // Each mechanism has its own; all else is the subnet's.
+        let updates: Vec<u64> = at.storage(PALLET, "LastUpdate", (mechanism.storage_index(netuid),)).await?.unwrap_or_default();
+        let count = "MechanismCountCurrent";
+        let mechanisms = if at.runtime().has_storage(PALLET, count) { at.storage(PALLET, count, (netuid,)).await? } else { None };
         let limit: u64 = at.storage(PALLET, "WeightsSetRateLimit", (netuid,)).await?.unwrap_or_default();
         Ok(Self {
             hotkey,
@@ -183,6 +217,9 @@ impl Validator {
             uids: at.storage(PALLET, "SubnetworkN", (netuid,)).await?.unwrap_or_default(),
             least: at.storage(PALLET, "MinAllowedWeights", (netuid,)).await?.unwrap_or_default(),
             version_key: at.storage(PALLET, "WeightsVersionKey", (netuid,)).await?.unwrap_or_default(),
+            mechanism,
+            // Of a subnet that never asked for more.
+            mechanisms: mechanisms.unwrap_or(1),
             wait: wait(updates.get(of_uid).copied().unwrap_or_default(), limit, at.block().number),
             commit_reveal: at.storage(PALLET, "CommitRevealWeightsEnabled", (netuid,)).await?.unwrap_or_default(),
         })
@@ -190,30 +227,46 @@ impl Validator {
 
     fn to_weigh(&self, weights: &Weights) -> Vec<Warning> {
         let Some(uid) = self.uid else { return vec![Warning::NotRegistered { hotkey: self.hotkey }] };
-        let least = self.least.min(self.uids);
-        // Everybody may weigh himself, alone.
-        let others = weights.uids() != [uid];
-        let unknown = weights.uids().iter().find(|uid| **uid >= self.uids);
-        [
-            self.commit_reveal.then_some(Warning::CommitReveal),
-            (others && !self.permit).then_some(Warning::NoPermit),
-            unknown.map(|uid| Warning::NoSuchUid { uid: *uid }),
-            (others && weights.uids().len() < usize::from(least)).then_some(Warning::TooFewWeights { least }),
-            (weights.version_key() < self.version_key).then_some(Warning::OldVersionKey { least: self.version_key }),
-            (self.wait > 0 && !self.commit_reveal).then_some(Warning::TooSoon { blocks: self.wait }),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        let mut warnings = Vec::new();
+        warnings.extend(self.no_such_mechanism());
+        warnings.extend(self.commit_reveal.then_some(Warning::CommitReveal));
+        warnings.extend(self.of_weights(uid, weights));
+        warnings.extend((self.wait > 0 && !self.commit_reveal).then_some(Warning::TooSoon { blocks: self.wait }));
+        warnings
     }
 
     fn to_commit(&self) -> Vec<Warning> {
         if self.uid.is_none() {
             return vec![Warning::NotRegistered { hotkey: self.hotkey }];
         }
-        let warnings =
-            [(!self.commit_reveal).then_some(Warning::NoCommitReveal), (self.wait > 0).then_some(Warning::TooSoon { blocks: self.wait })];
-        warnings.into_iter().flatten().collect()
+        let off = (!self.commit_reveal).then_some(Warning::NoCommitReveal);
+        let soon = (self.wait > 0).then_some(Warning::TooSoon { blocks: self.wait });
+        [self.no_such_mechanism(), off, soon].into_iter().flatten().collect()
+    }
+
+    /// Beside what stands in the way of the commitment.
+    fn to_reveal(&self, weights: &Weights) -> Vec<Warning> {
+        self.uid.map_or_else(Vec::new, |uid| self.of_weights(uid, weights))
+    }
+
+    fn of_weights(&self, uid: u16, weights: &Weights) -> Vec<Warning> {
+        let least = self.least.min(self.uids);
+        // Everybody may weigh himself, alone.
+        let others = weights.uids() != [uid];
+        let unknown = weights.uids().iter().find(|uid| **uid >= self.uids);
+        [
+            (others && !self.permit).then_some(Warning::NoPermit),
+            unknown.map(|uid| Warning::NoSuchUid { uid: *uid }),
+            (others && weights.uids().len() < usize::from(least)).then_some(Warning::TooFewWeights { least }),
+            (weights.version_key() < self.version_key).then_some(Warning::OldVersionKey { least: self.version_key }),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn no_such_mechanism(&self) -> Option<Warning> {
+        (self.mechanism.number() >= self.mechanisms).then_some(Warning::NoSuchMechanism { count: self.mechanisms })
     }
 }
 
@@ -257,7 +310,18 @@ mod tests {
     #[test]
     fn weights_are_held_against_what_the_chain_asks_for() {
         let of = AccountId([1; 32]);
-        let fine = Validator { hotkey: of, uid: Some(3), permit: true, uids: 8, least: 2, version_key: 5, wait: 0, commit_reveal: false };
+        let fine = Validator {
+            hotkey: of,
+            uid: Some(3),
+            permit: true,
+            uids: 8,
+            least: 2,
+            version_key: 5,
+            mechanism: Mechanism::MAIN,
+            mechanisms: 1,
+            wait: 0,
+            commit_reveal: false,
+        };
         let two = Weights::new([(1, 1), (7, 1)], 5).unwrap();
         assert_eq!(fine.to_weigh(&two), []);
         let told = |validator: Validator, weights: &Weights| validator.to_weigh(weights);
@@ -276,7 +340,17 @@ mod tests {
 
         assert_eq!(fine.to_commit(), [Warning::NoCommitReveal]);
         assert_eq!(Validator { commit_reveal: true, ..fine.clone() }.to_commit(), []);
-        assert_eq!(Validator { commit_reveal: true, wait: 9, ..fine }.to_commit(), [Warning::TooSoon { blocks: 9 }]);
+        assert_eq!(Validator { commit_reveal: true, wait: 9, ..fine.clone() }.to_commit(), [Warning::TooSoon { blocks: 9 }]);
+        let second = Validator { mechanism: Mechanism::new(1).unwrap(), commit_reveal: true, ..fine.clone() };
+        assert_eq!(second.to_commit(), [Warning::NoSuchMechanism { count: 1 }]);
+        assert_eq!(second.to_weigh(&two), [Warning::NoSuchMechanism { count: 1 }, Warning::CommitReveal]);
+        assert_eq!(Validator { mechanisms: 2, ..second }.to_commit(), []);
+
+        // What is hidden is held against the same, without what only an open call meets.
+        let hidden = Validator { commit_reveal: true, wait: 4, permit: false, uids: 7, version_key: 6, ..fine.clone() };
+        let all = [Warning::NoPermit, Warning::NoSuchUid { uid: 7 }, Warning::OldVersionKey { least: 6 }];
+        assert_eq!(hidden.to_reveal(&two), all);
+        assert_eq!(Validator { uid: None, ..hidden }.to_reveal(&two), [], "the commitment says it already");
     }
 
     #[test]

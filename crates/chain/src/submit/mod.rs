@@ -47,13 +47,13 @@ pub use era::Mortality;
 pub use error::SubmitError;
 pub use extension::Signing;
 pub use extrinsic::Extrinsic;
-pub use guard::{CHUTES_NETUID, Warning, warnings};
+pub use guard::{CHUTES_NETUID, Warning, warnings, warnings_of_hidden};
 pub use mechanism::{Mechanism, MechanismError};
 pub use outcome::{DispatchFailure, Outcome};
 pub use registration::{Place, Registered, RegistrationQuote, Victim, quote, registered};
 pub use timelock::{
     EpochSchedule, OpenError, Pulse, PulseError, RevealPlan, Round, SealError, TimelockError, TimelockedWeights, open, reveal_plan, seal,
 };
-pub use trace::Trace;
+pub use trace::{Found, Trace};
 pub use trial::{DryRun, Refusal};
 pub use weights::{Weights, WeightsError};

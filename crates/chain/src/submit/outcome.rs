@@ -31,7 +31,7 @@ impl Outcome {
     /// # Errors
     ///
     /// As [`At::events`]; [`ReadError::Malformed`] where the block says neither that it succeeded nor that it failed.
-    pub(super) async fn read(at: &At, index: u32) -> Result<Self, ReadError> {
+    pub async fn read(at: &At, index: u32) -> Result<Self, ReadError> {
         let events = at.events().await?;
         // Numbers of errors are those of the runtime that ran the block: in its state may stand the next one already.
         let runtime = at.maker().await?;

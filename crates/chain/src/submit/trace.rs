@@ -22,7 +22,37 @@ pub struct Trace {
     pub last_block: u64,
 }
 
+/// Where an extrinsic is, by the blocks that are final now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A final block has it. [`Outcome::read`] says what came of it, as long as a node keeps the block's state.
+    In {
+        /// The block.
+        block: Block,
+        /// Its place among the block's extrinsics, from 0.
+        index: u32,
+    },
+    /// None has it, and later ones may.
+    NotYet {
+        /// The newest that was looked at: the birth if there was none.
+        newest: Block,
+    },
+    /// None has it, and none will.
+    Never,
+}
+
 impl Trace {
+    /// Looks through the blocks that are final, and waits for no others. Bears with nodes that cannot be read for as long as `patience`.
+    ///
+    /// # Errors
+    ///
+    /// Why the chain cannot be read; [`ReadError::Malformed`] also where the blocks do not follow on `birth`.
+    pub async fn look(&self, chain: &Chain, patience: Duration) -> Result<Found, ReadError> {
+        let finalized = patiently(patience, || chain.finalized()).await?;
+        let until = finalized.number.min(self.last_block);
+        self.search(chain, patience, Some(until)).await
+    }
+
     /// Follows final blocks until one has the extrinsic, or none can have it any more. Takes as long as the chain does, and bears with nodes
     /// that cannot be read for as long as `patience`. The first block must follow on `birth`: an extrinsic is valid on its fork only.
     ///
@@ -30,7 +60,15 @@ impl Trace {
     ///
     /// [`SubmitError::Expired`]; [`SubmitError::Unknown`] where the chain could not be read for too long: it may be asked again.
     pub async fn outcome(&self, chain: &Chain, patience: Duration) -> Result<Outcome, SubmitError> {
-        match self.follow(chain, patience).await {
+        let outcome = async {
+            match self.search(chain, patience, None).await? {
+                Found::In { block, index } => {
+                    patiently(patience, || async { Outcome::read(&chain.at(block).await?, index).await }).await.map(Some)
+                }
+                Found::NotYet { .. } | Found::Never => Ok(None),
+            }
+        };
+        match outcome.await {
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => Err(SubmitError::Expired { last_block: self.last_block }),
             Err(source) => {
@@ -39,11 +77,18 @@ impl Trace {
         }
     }
 
-    /// `None` where no block has it and none will.
-    async fn follow(&self, chain: &Chain, patience: Duration) -> Result<Option<Outcome>, ReadError> {
+    /// Goes through final blocks up to one, or to the last that can have it.
+    async fn search(&self, chain: &Chain, patience: Duration, until: Option<u64>) -> Result<Found, ReadError> {
+        let mut newest = self.birth;
         let mut blocks = chain.finalized_blocks(None).after(self.birth);
         let mut heard = Instant::now();
         loop {
+            if newest.number >= self.last_block {
+                return Ok(Found::Never);
+            }
+            if until.is_some_and(|until| newest.number >= until) {
+                return Ok(Found::NotYet { newest });
+            }
             let block = match blocks.next().await {
                 Ok(block) => block,
                 Err(error) if may_pass(&error) && heard.elapsed() < patience => {
@@ -53,12 +98,9 @@ impl Trace {
                 Err(error) => return Err(error),
             };
             if let Some(index) = patiently(patience, || self.place_in(chain, block)).await? {
-                let outcome = patiently(patience, || async { Outcome::read(&chain.at(block).await?, index).await }).await?;
-                return Ok(Some(outcome));
+                return Ok(Found::In { block, index });
             }
-            if block.number >= self.last_block {
-                return Ok(None);
-            }
+            newest = block;
             heard = Instant::now();
         }
     }

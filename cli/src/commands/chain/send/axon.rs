@@ -46,10 +46,10 @@ pub(in crate::commands::chain) async fn run(args: ServeAxon) -> Result<(), Failu
                 ("version", version.to_string(), json!(version)),
             ],
             balance: None,
-            look: format!("chutes-miner chain neuron {netuid} {}", session.signer),
+            hidden: None,
         };
         session.plan(&act).await?;
-        session.carry_out(&act, || Ok(())).await.map(drop)
+        session.carry_out(&act, async || Ok(())).await.map(drop)
     })
     .await
 }

@@ -5,14 +5,19 @@
 use super::{
     Act, Call, Role, Sending,
     session::{Session, session},
+    timelocked,
     weights::{Given, arguments},
 };
 use crate::{commands::chain::failed, failure::Failure, hotkey::expand, output};
-use chain::{read::AccountId, submit::Weights, wallet::store};
+use chain::{
+    read::AccountId,
+    submit::{Mechanism, Weights},
+    wallet::store,
+};
 use clap::Args as ClapArgs;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Numbers of salt, 16 bits each: what cannot be guessed in the hour that it is kept.
 const SALT: usize = 8;
@@ -23,20 +28,24 @@ const FORMAT: &str = "chutes-miner weights to reveal, 1";
 #[derive(Debug, ClapArgs)]
 #[command(
     args_override_self = true,
-    override_usage = "chutes-miner chain commit-weights [OPTIONS] --save <FILE>\n           <NETUID> [UID=WEIGHT]...",
-    after_help = "Example:\n  chutes-miner chain commit-weights 2 7=1 9=0.5 --save weights.json\n  \
-        chutes-miner chain reveal-weights weights.json\n\n\
-        The file has the salt. It is written before anything is sent: without it these\n\
-        weights can never be revealed. For subnets whose weights are not timelocked."
+    override_usage = "chutes-miner chain commit-weights [OPTIONS] <--timelocked|--save <FILE>>\n           <NETUID> [UID=WEIGHT]...",
+    after_help = "Examples:\n  chutes-miner chain commit-weights 2 7=1 9=0.5 --timelocked --dry-run\n  \
+        chutes-miner chain commit-weights 2 7=1 9=0.5 --save weights.json\n\n\
+        Timelocked weights are encrypted, and the chain itself reveals them. The others\n\
+        are revealed with reveal-weights and the salt in the file, which is written\n\
+        before anything is sent: without it they can never be revealed."
 )]
 pub(in crate::commands::chain) struct CommitWeights {
     /// The subnet
     netuid: u16,
     #[command(flatten)]
     given: Given,
+    /// The chain itself reveals them, when the beacon drand has come so far
+    #[arg(long, conflicts_with = "save")]
+    timelocked: bool,
     /// The file to be, with what reveals them; never over another
-    #[arg(long, value_name = "FILE")]
-    save: String,
+    #[arg(long, value_name = "FILE", required_unless_present = "timelocked")]
+    save: Option<String>,
     #[command(flatten)]
     sending: Sending,
 }
@@ -63,6 +72,8 @@ struct Kept {
     /// Of the chain, in hexadecimal digits.
     genesis: String,
     netuid: u16,
+    #[serde(default)]
+    mechanism: u8,
     hotkey: AccountId,
     uids: Vec<u16>,
     values: Vec<u16>,
@@ -73,25 +84,22 @@ struct Kept {
 }
 
 pub(in crate::commands::chain) async fn commit(args: CommitWeights) -> Result<(), Failure> {
-    let (netuid, weights, path) = (args.netuid, args.given.weights()?, expand(&args.save));
+    let weights = args.given.weights()?;
+    let Some(save) = &args.save else { return timelocked::commit(&args.sending, args.netuid, args.given.mechanism, weights).await };
+    let (netuid, mechanism, path) = (args.netuid, args.given.mechanism, expand(save));
     store::check_place(&path, false)
         .map_err(|error| Failure::general(error.to_string()).advise("--save FILE, one that is not there yet"))?;
     let salt = salt()?;
     session(&args.sending, Role::Hotkey, async |session: &mut Session| {
         let hotkey = session.signer;
-        let commitment = weights.commitment(hotkey, netuid, &salt);
-        let mut arguments = arguments(netuid, &weights);
+        let commitment = weights.mechanism_commitment(hotkey, netuid, mechanism, &salt);
+        let mut arguments = arguments(netuid, mechanism, &weights);
         arguments.push(("commit_hash", format!("0x{}", hex::encode(commitment)), json!(format!("0x{}", hex::encode(commitment)))));
-        let act = Act {
-            call: Call::CommitWeights { netuid, commitment },
-            arguments,
-            balance: None,
-            look: format!("chutes-miner chain reveal-weights {} --dry-run, in a later epoch", path.display()),
-        };
         let kept = Kept {
             format: FORMAT.to_owned(),
             genesis: hex::encode(session.chain().genesis().await.map_err(failed)?),
             netuid,
+            mechanism: mechanism.number(),
             hotkey,
             uids: weights.uids().to_vec(),
             values: weights.values().to_vec(),
@@ -99,9 +107,19 @@ pub(in crate::commands::chain) async fn commit(args: CommitWeights) -> Result<()
             salt,
             commitment: hex::encode(commitment),
         };
+        let act = Act {
+            call: if mechanism == Mechanism::MAIN {
+                Call::CommitWeights { netuid, commitment }
+            } else {
+                Call::CommitMechanismWeights { netuid, mechanism, commitment }
+            },
+            arguments,
+            balance: None,
+            hidden: Some((netuid, weights)),
+        };
         session.plan(&act).await?;
         // On disk, and so is its name, when this returns.
-        let write = || write(&path, &kept);
+        let write = async || write(&path, &kept);
         let sent = session.carry_out(&act, write).await;
         if path.exists() {
             session.tell("saved", json!(path.display().to_string()));
@@ -116,7 +134,7 @@ pub(in crate::commands::chain) async fn commit(args: CommitWeights) -> Result<()
 
 pub(in crate::commands::chain) async fn reveal(args: RevealWeights) -> Result<(), Failure> {
     let path = expand(&args.file);
-    let (kept, weights) = read(&path)?;
+    let (kept, mechanism, weights) = read(&path)?;
     session(&args.sending, Role::Hotkey, async |session: &mut Session| {
         let genesis = hex::encode(session.chain().genesis().await.map_err(failed)?);
         let differs = |what: String| Err(Failure::general(format!("{}: {what}; nothing was sent", path.display())));
@@ -126,16 +144,21 @@ pub(in crate::commands::chain) async fn reveal(args: RevealWeights) -> Result<()
         if session.signer != kept.hotkey {
             return differs(format!("{} committed to these weights, not {}", kept.hotkey, session.signer));
         }
-        let mut arguments = arguments(kept.netuid, &weights);
+        let (netuid, salt) = (kept.netuid, kept.salt);
+        let mut arguments = arguments(netuid, mechanism, &weights);
         arguments.push(("salt", format!("from {}", path.display()), json!(null)));
         let act = Act {
-            call: Call::RevealWeights { netuid: kept.netuid, weights, salt: kept.salt },
+            call: if mechanism == Mechanism::MAIN {
+                Call::RevealWeights { netuid, weights, salt }
+            } else {
+                Call::RevealMechanismWeights { netuid, mechanism, weights, salt }
+            },
             arguments,
             balance: None,
-            look: format!("chutes-miner chain neuron {} {}", kept.netuid, kept.hotkey),
+            hidden: None,
         };
         session.plan(&act).await?;
-        session.carry_out(&act, || Ok(())).await.map(drop)
+        session.carry_out(&act, async || Ok(())).await.map(drop)
     })
     .await
 }
@@ -154,7 +177,7 @@ fn write(path: &Path, kept: &Kept) -> Result<(), Failure> {
 }
 
 /// What was kept, with its commitment computed anew.
-fn read(path: &PathBuf) -> Result<(Kept, Weights), Failure> {
+fn read(path: &Path) -> Result<(Kept, Mechanism, Weights), Failure> {
     let text = service::secret_file(path).map_err(|error| Failure::general(error.to_string()))?;
     let wrong = |what: &str| Failure::general(format!("{}: {what}", path.display())).advise("a file that chain commit-weights saved");
     let kept: Kept = serde_json::from_str(&text).map_err(|_| wrong("this is no file of weights to reveal"))?;
@@ -163,8 +186,9 @@ fn read(path: &PathBuf) -> Result<(Kept, Weights), Failure> {
     }
     let pairs = kept.uids.iter().copied().zip(kept.values.iter().copied());
     let weights = Weights::new(pairs, kept.version_key).map_err(|error| wrong(&error.to_string()))?;
-    if hex::encode(weights.commitment(kept.hotkey, kept.netuid, &kept.salt)) != kept.commitment {
+    let mechanism = Mechanism::new(kept.mechanism).map_err(|error| wrong(&error.to_string()))?;
+    if hex::encode(weights.mechanism_commitment(kept.hotkey, kept.netuid, mechanism, &kept.salt)) != kept.commitment {
         return Err(wrong("the commitment is not one to these weights"));
     }
-    Ok((kept, weights))
+    Ok((kept, mechanism, weights))
 }

@@ -14,19 +14,22 @@
 mod axon;
 mod commit;
 mod flags;
+mod look;
 mod outcome;
 mod register;
 mod session;
+mod timelocked;
 mod transfer;
 mod weights;
 
 pub(super) use axon::{ServeAxon, run as serve_axon};
 pub(super) use commit::{CommitWeights, RevealWeights, commit, reveal};
+pub(super) use look::{Look, run as look};
 pub(super) use register::{Register, run as register};
 pub(super) use transfer::{Transfer, run as transfer};
 pub(super) use weights::{SetWeights, run as set_weights};
 
-use chain::submit::{Call, Warning};
+use chain::submit::{Call, Warning, Weights};
 use flags::{Role, Sending};
 use serde_json::Value;
 
@@ -37,8 +40,8 @@ struct Act {
     arguments: Vec<(&'static str, String, Value)>,
     /// What the signer has, where the call takes some of it.
     balance: Option<Balance>,
-    /// What to run to see whether it happened.
-    look: String,
+    /// Weights that the call hides, and their subnet: they are looked at here, because nobody else can before they are revealed.
+    hidden: Option<(u16, Weights)>,
 }
 
 /// What an act does to the signer's balance, in rao.

@@ -1,10 +1,10 @@
 //! What became of it, in words that say whether to try again.
 
 use crate::{
-    commands::chain::{exact, failed as unread},
+    commands::chain::{Nodes, exact, failed as unread},
     failure::{Failure, Kind},
 };
-use chain::submit::{DispatchFailure, SubmitError};
+use chain::submit::{DispatchFailure, SubmitError, Trace};
 
 /// It is in a block and did nothing.
 pub(super) fn failed(failure: &DispatchFailure, fee_rao: Option<u64>) -> Failure {
@@ -15,9 +15,9 @@ pub(super) fn failed(failure: &DispatchFailure, fee_rao: Option<u64>) -> Failure
     Failure::new(Kind::RemoteFailed, format!("the chain took it, and it failed: {failure}; {cost}"))
 }
 
-/// It has no outcome: a word for programs, and words for people. What was sent has a nonce and a command that looks for it.
-pub(super) fn unsent(error: SubmitError, sent: Option<(u32, &str)>) -> (&'static str, Failure) {
-    let what = error.to_string();
+/// It has no outcome: a word for programs, and words for people.
+pub(super) fn unsent(error: SubmitError, nodes: &Nodes) -> (&'static str, Failure) {
+    let (what, trace) = (error.to_string(), error.trace());
     match error {
         SubmitError::Read(error) => {
             let failure = unread(error);
@@ -36,17 +36,16 @@ pub(super) fn unsent(error: SubmitError, sent: Option<(u32, &str)>) -> (&'static
         }
         SubmitError::Unknown { hash, last_block, source, .. } => {
             let what = format!("0x{} was sent, perhaps, and may be in a block up to {last_block}: {source}", hex::encode(hash));
-            let (nonce, look) = sent.unwrap_or_default();
-            ("unknown", Failure::new(Kind::TimedOut, what).advise(how_to_look(nonce, last_block, look)))
+            let failure = Failure::new(Kind::TimedOut, what);
+            ("unknown", if let Some(trace) = trace { failure.advise(how_to_look(&trace, nodes)) } else { failure })
         }
         _ => ("not_sent", Failure::general(what).advise("a newer version of this command line; the chain's runtime has changed")),
     }
 }
 
 /// What to do before it is tried again.
-pub(super) fn how_to_look(nonce: u32, last_block: u64, look: &str) -> String {
-    format!(
-        "{look}; the same command with --dry-run shows the key's nonce: above {nonce}, an extrinsic with it was taken. Do not send it again \
-         before block {last_block} is final"
-    )
+pub(super) fn how_to_look(sent: &Trace, nodes: &Nodes) -> String {
+    let (hash, first, last) = (hex::encode(sent.hash), sent.birth.number.saturating_add(1), sent.last_block);
+    let nodes = nodes.again();
+    format!("chutes-miner chain outcome 0x{hash} --from-block {first} --to-block {last}{nodes}; do not send it again before that tells")
 }

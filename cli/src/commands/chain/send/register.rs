@@ -89,14 +89,14 @@ async fn register(session: &mut Session, netuid: u16, hotkey: AccountId, limit: 
             takes_rao: quoted.price_rao,
             existential_rao: super::transfer::existential(&session.at),
         }),
-        look: format!("chutes-miner chain neuron {netuid} {hotkey}"),
+        hidden: None,
     };
     session.plan(&act).await?;
     if let Some((result, failure)) = hopeless(session, &quoted, limit_rao) {
         session.tell("result", json!(result));
         return Err(failure);
     }
-    let Some(outcome) = session.carry_out(&act, || Ok(())).await? else { return Ok(()) };
+    let Some(outcome) = session.carry_out(&act, async || Ok(())).await? else { return Ok(()) };
     // What the chain's state says, not what was asked for.
     let read = match session.chain().at(outcome.block).await {
         Ok(at) => registered(&at, netuid, hotkey).await,
@@ -108,7 +108,10 @@ async fn register(session: &mut Session, netuid: u16, hotkey: AccountId, limit: 
             let words = place.map(|place| format!("UID {} on subnet {netuid}, since block {}", place.uid, place.block));
             session.line("Registered", &words.unwrap_or_else(|| "it succeeded, but the hotkey has no UID at that block".to_owned()));
         }
-        Err(error) => session.line("Registered", &format!("yes; its UID could not be read: {error}; see: {}", act.look)),
+        Err(error) => {
+            let see = format!("chutes-miner chain neuron {netuid} {hotkey}");
+            session.line("Registered", &format!("yes; its UID could not be read: {error}; see: {see}"));
+        }
     }
     Ok(())
 }

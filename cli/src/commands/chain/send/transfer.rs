@@ -83,7 +83,7 @@ async fn transfer(session: &mut Session, args: &Transfer, amount: Option<u64>) -
         call: Call::Transfer { to, rao, keep_alive },
         arguments: vec![("dest", to.to_string(), json!(to)), ("value", session.amount(rao), json!(rao))],
         balance: Some(Balance { free_rao: has.free, takes_rao: rao, existential_rao }),
-        look: format!("see what {} has now", to),
+        hidden: None,
     };
     session.plan(&act).await?;
     if rao > usable {
@@ -91,7 +91,7 @@ async fn transfer(session: &mut Session, args: &Transfer, amount: Option<u64>) -
         let what = format!("{} TAO can be sent at most, before the fee, not {}; nothing was sent", exact(usable), exact(rao));
         return Err(Failure::general(what).advise(if keep_alive { "--amount TAO, or --all" } else { "--amount TAO" }));
     }
-    session.carry_out(&act, || Ok(())).await?;
+    session.carry_out(&act, async || Ok(())).await?;
     Ok(())
 }
 

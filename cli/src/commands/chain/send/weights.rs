@@ -8,7 +8,7 @@ use crate::{
     failure::{Failure, Kind},
     hotkey::expand,
 };
-use chain::submit::Weights;
+use chain::submit::{Mechanism, Weights};
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 
@@ -22,8 +22,8 @@ const LONGEST_BYTES: u64 = 4 << 20;
     after_help = "Examples:\n  chutes-miner chain set-weights 2 7=1 9=0.5 --dry-run\n  \
         chutes-miner chain set-weights 2 --weights-file weights.txt\n\n\
         Weights count against each other. Whole numbers up to 65535 are sent as they\n\
-        are, others in parts of the largest. A file has one UID=WEIGHT a line; what\n\
-        follows a # is passed over."
+        are, others in parts of the largest, without those that come to nothing. A file\n\
+        has one UID=WEIGHT a line; what follows a # is passed over."
 )]
 pub(in crate::commands::chain) struct SetWeights {
     /// The subnet
@@ -47,31 +47,49 @@ pub(super) struct Given {
     /// The version of weights that the subnet asks for
     #[arg(long, value_name = "N", default_value_t = 0)]
     version_key: u64,
+    /// One of the subnet's mechanisms, where it has several
+    #[arg(long, value_name = "N", default_value = "0", value_parser = mechanism)]
+    pub(super) mechanism: Mechanism,
+}
+
+fn mechanism(text: &str) -> Result<Mechanism, String> {
+    let number = text.parse::<u8>().map_err(|error| error.to_string())?;
+    Mechanism::new(number).map_err(|error| error.to_string())
 }
 
 pub(in crate::commands::chain) async fn run(args: SetWeights) -> Result<(), Failure> {
-    let (netuid, weights) = (args.netuid, args.given.weights()?);
+    let (netuid, mechanism, weights) = (args.netuid, args.given.mechanism, args.given.weights()?);
     session(&args.sending, Role::Hotkey, async |session: &mut Session| {
         let act = Act {
-            arguments: arguments(netuid, &weights),
-            call: Call::SetWeights { netuid, weights },
+            arguments: arguments(netuid, mechanism, &weights),
+            call: if mechanism == Mechanism::MAIN {
+                Call::SetWeights { netuid, weights }
+            } else {
+                Call::SetMechanismWeights { netuid, mechanism, weights }
+            },
             balance: None,
-            look: format!("chutes-miner chain neuron {netuid} {}", session.signer),
+            hidden: None,
         };
         session.plan(&act).await?;
-        session.carry_out(&act, || Ok(())).await.map(drop)
+        session.carry_out(&act, async || Ok(())).await.map(drop)
     })
     .await
 }
 
 /// What is shown of weights.
-pub(super) fn arguments(netuid: u16, weights: &Weights) -> Vec<(&'static str, String, Value)> {
+pub(super) fn arguments(netuid: u16, mechanism: Mechanism, weights: &Weights) -> Vec<(&'static str, String, Value)> {
     let pairs: Vec<String> = weights.uids().iter().zip(weights.values()).map(|(uid, value)| format!("{uid}={value}")).collect();
-    vec![
-        ("netuid", netuid.to_string(), json!(netuid)),
-        ("weights", format!("{} UIDs: {}", pairs.len(), pairs.join(" ")), json!({ "uids": weights.uids(), "values": weights.values() })),
-        ("version_key", weights.version_key().to_string(), json!(weights.version_key())),
-    ]
+    let (number, version) = (mechanism.number(), weights.version_key());
+    let mecid = (mechanism != Mechanism::MAIN).then(|| ("mecid", number.to_string(), json!(number)));
+    let weights = json!({ "uids": weights.uids(), "values": weights.values() });
+    [("netuid", netuid.to_string(), json!(netuid))]
+        .into_iter()
+        .chain(mecid)
+        .chain([
+            ("weights", format!("{} UIDs: {}", pairs.len(), pairs.join(" ")), weights),
+            ("version_key", version.to_string(), json!(version)),
+        ])
+        .collect()
 }
 
 impl Given {
@@ -89,7 +107,11 @@ impl Given {
             }
         };
         let pairs = parse(&text).map_err(wrong)?;
-        Weights::new(scaled(&pairs), self.version_key).map_err(|error| wrong(error.to_string()))
+        let weights = match whole(&pairs) {
+            Some(pairs) => Weights::new(pairs, self.version_key),
+            None => Weights::scaled(pairs, self.version_key),
+        };
+        weights.map_err(|error| wrong(error.to_string()))
     }
 }
 
@@ -105,14 +127,11 @@ fn parse(text: &str) -> Result<Vec<(u16, f64)>, String> {
         .collect()
 }
 
-/// In the chain's numbers: as they are if they are such numbers, else in parts of the largest, which becomes 65,535.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 65,535")]
-fn scaled(pairs: &[(u16, f64)]) -> Vec<(u16, u16)> {
-    let most = f64::from(u16::MAX);
-    let largest = pairs.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
-    let exact = pairs.iter().all(|(_, weight)| weight.fract() == 0.0) && largest <= most;
-    let value = |weight: f64| if exact || largest <= 0.0 { weight } else { (weight / largest * most).round() };
-    pairs.iter().map(|(uid, weight)| (*uid, value(*weight) as u16)).collect()
+/// Where all are numbers as the chain has them.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, from 0 to 65,535")]
+fn whole(pairs: &[(u16, f64)]) -> Option<Vec<(u16, u16)>> {
+    let own = |weight: f64| (weight.fract() == 0.0 && (0.0..=f64::from(u16::MAX)).contains(&weight)).then_some(weight as u16);
+    pairs.iter().map(|(uid, weight)| Some((*uid, own(*weight)?))).collect()
 }
 
 #[cfg(test)]
@@ -129,9 +148,9 @@ mod tests {
 
     #[test]
     fn the_chains_numbers_are_kept_and_others_become_parts_of_the_largest() {
-        assert_eq!(scaled(&[(1, 1.0), (2, 65_535.0), (3, 0.0)]), [(1, 1), (2, 65_535), (3, 0)]);
-        assert_eq!(scaled(&[(1, 0.5), (2, 0.25)]), [(1, 65_535), (2, 32_768)]);
-        assert_eq!(scaled(&[(1, 1e300), (2, 1e299)]), [(1, 65_535), (2, 6554)]);
-        assert_eq!(scaled(&[(1, 0.0)]), [(1, 0)]);
+        assert_eq!(whole(&[(1, 1.0), (2, 65_535.0), (3, 0.0)]), Some(vec![(1, 1), (2, 65_535), (3, 0)]));
+        for others in [[(1, 0.5), (2, 2.0)], [(1, 1e300), (2, 1.0)], [(1, 65_536.0), (2, 1.0)]] {
+            assert_eq!(whole(&others), None);
+        }
     }
 }
