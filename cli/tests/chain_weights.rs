@@ -84,7 +84,7 @@ async fn the_chain_reveals_timelocked_weights_at_a_time_that_is_told() {
     // The last pulse that is made by 3 blocks later, 111 blocks from now.
     assert_eq!((block, round), (&6_852_798.into(), (NOW + 111 * 12 - 1_692_803_367) / 3), "{tried}");
     assert_eq!((warned(&tried), lab.sent().len()), (vec![], 0));
-    let shown = lab.done(&format!("{commit} --dry-run"));
+    let shown = lab.done(&format!("{commit} --dry-run")).split_whitespace().collect::<Vec<_>>().join(" ");
     for words in ["in block 6852798 or soon after, about 2025-11-23T", "2 UIDs: 7=65535 9=32768", &round.to_string()] {
         assert!(shown.contains(words), "{words}: {shown}");
     }

@@ -135,7 +135,8 @@ mod tests {
     /// What `bittensor/utils/weight_utils.py` of the Python SDK 9.12.1 gives for UIDs from 1 on, run with Python 3.11.
     #[test]
     fn weights_of_any_measure_become_the_sdks_numbers() {
-        let cases: [(&[f64], &[(u16, u16)]); 9] = [
+        type Case<'a> = (&'a [f64], &'a [(u16, u16)]);
+        let cases: [Case<'_>; 9] = [
             (&[0.5, 0.25], &[(1, 65_535), (2, 32_768)]),
             (&[0.1, 0.2, 0.3, 0.4], &[(1, 16_384), (2, 32_768), (3, 49_151), (4, 65_535)]),
             (&[1.0, 0.5, 1e-6, 0.0], &[(1, 65_535), (2, 32_768)]),

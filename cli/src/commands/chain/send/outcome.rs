@@ -49,3 +49,25 @@ pub(super) fn how_to_look(sent: &Trace, nodes: &Nodes) -> String {
     let nodes = nodes.again();
     format!("chutes-miner chain outcome 0x{hash} --from-block {first} --to-block {last}{nodes}; do not send it again before that tells")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chain::read::{Block, ReadError};
+
+    #[test]
+    fn what_is_unknown_names_the_command_that_finds_it_and_no_address() {
+        let text = |endpoint: &str| {
+            let birth = Block { number: 9, hash: [0; 32] };
+            let source = Box::new(ReadError::NoSuchSubnet(1));
+            let error = SubmitError::Unknown { hash: [0xab; 32], birth, last_block: 20, source };
+            let (result, failure) = unsent(error, &Nodes::of(vec![endpoint.to_owned()]));
+            assert_eq!((result, failure.kind), ("unknown", Kind::TimedOut));
+            failure.text()
+        };
+        let command = format!("chutes-miner chain outcome 0x{} --from-block 10 --to-block 20", "ab".repeat(32));
+        assert!(text("test").contains(&format!("{command} --endpoint test;")), "{}", text("test"));
+        let with_key = text("wss://node.example/secret-key");
+        assert!(with_key.contains(&format!("{command} and the same --endpoint;")) && !with_key.contains("secret"), "{with_key}");
+    }
+}
