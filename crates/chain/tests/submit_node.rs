@@ -205,10 +205,16 @@ async fn a_refusal_is_told_and_nothing_is_sent_again() {
 #[tokio::test]
 async fn one_whose_nonce_was_used_meanwhile_is_signed_once_more() {
     let front = Front::start(&[Fate::Overtaken, Fate::Included]).await;
-    assert_eq!(send_call(&front, serve()).await.unwrap().failure, None);
+    let (mut account, mut told) = (account(&front), Vec::new());
+    let outcome = account.prepare(serve()).await.unwrap().submit_telling(|trace| told.push(trace)).await.unwrap();
+    assert_eq!(outcome.failure, None);
     let sent = front.sent();
     assert_eq!(sent.len(), 2);
     assert_ne!(sent[0], sent[1]);
+    // Who does not wait for the end must look for the second.
+    assert_eq!(told.len(), 2);
+    assert!(matches!(told[0].look(&front.chain(), Duration::ZERO).await.unwrap(), Found::NotYet { .. }));
+    assert_eq!(told[1].look(&front.chain(), Duration::ZERO).await.unwrap(), Found::In { block: outcome.block, index: 1 });
 
     let front = Front::start(&[Fate::Overtaken]).await;
     assert!(matches!(send_call(&front, serve()).await, Err(SubmitError::Refused(_))));

@@ -154,22 +154,33 @@ impl Prepared<'_> {
     ///
     /// [`SubmitError`]. An extrinsic that is included and fails is an [`Outcome`] with a `failure`.
     pub async fn submit(self) -> Result<Outcome, SubmitError> {
+        self.submit_telling(|_| {}).await
+    }
+
+    /// As [`Prepared::submit`]; right before anything is sent, `tell` learns what finds it, also if nobody waits for the end. It is told of
+    /// another one where it is signed once more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prepared::submit`].
+    pub async fn submit_telling(self, mut tell: impl FnMut(Trace)) -> Result<Outcome, SubmitError> {
         // Once more: a person may have thought it over for minutes, and older runtimes do not hold to the limit.
         if matches!(self.call, Call::Register { .. }) {
             let at = self.account.chain.at(self.account.chain.best().await?).await?;
             affordable(&at, &self.call).await?;
         }
-        match self.send_and_follow().await {
+        match self.send_and_follow(&mut tell).await {
             Err(SubmitError::Refused(refusal)) if refusal.is_stale() && !self.call.pays_twice() => {
                 tracing::info!(nonce = self.signing.nonce, "the nonce was used already; signing again");
-                self.account.prepare(self.call).await?.send_and_follow().await
+                self.account.prepare(self.call).await?.send_and_follow(&mut tell).await
             }
             other => other,
         }
     }
 
-    async fn send_and_follow(&self) -> Result<Outcome, SubmitError> {
+    async fn send_and_follow(&self, tell: &mut impl FnMut(Trace)) -> Result<Outcome, SubmitError> {
         let chain = &self.account.chain;
+        tell(self.trace());
         match chain.send(self.extrinsic.bytes()).await? {
             Sending::Taken => {}
             Sending::Refused(words) => return Err(SubmitError::Refused(Refusal::of_node(&words))),

@@ -8,7 +8,7 @@ use crate::{
 };
 use chain::{
     read::{AccountId, Chain},
-    submit::{Outcome, Prepared, SubmitError},
+    submit::{Outcome, Prepared, SubmitError, Trace},
 };
 use serde_json::json;
 use std::{convert::Infallible, time::Duration};
@@ -21,16 +21,18 @@ const QUIET: u32 = 10;
 
 impl Session {
     pub(super) async fn send(&mut self, prepared: Prepared<'_>) -> Result<Outcome, Failure> {
-        let (trace, nonce) = (prepared.trace(), prepared.signing().nonce);
-        let (hash, last_block) = (format!("0x{}", hex::encode(trace.hash)), trace.last_block);
-        output::note(&format!("sending {hash}; waiting for a block to take it, up to {last_block}"));
-        self.tell("extrinsic", json!(hash));
-        self.tell("valid_from_block", json!(trace.birth.number.saturating_add(1)));
-        self.tell("valid_until_block", json!(last_block));
-        self.sent = Some(trace);
+        let (nonce, last_block) = (prepared.signing().nonce, prepared.trace().last_block);
+        let tell = |trace: Trace| {
+            let (hash, last_block) = (format!("0x{}", hex::encode(trace.hash)), trace.last_block);
+            output::note(&format!("sending {hash}; waiting for a block to take it, up to {last_block}"));
+            self.report.insert("extrinsic".to_owned(), json!(hash));
+            self.report.insert("valid_from_block".to_owned(), json!(trace.birth.number.saturating_add(1)));
+            self.report.insert("valid_until_block".to_owned(), json!(last_block));
+            self.sent = Some(trace);
+        };
         let submitted = tokio::select! {
             biased;
-            submitted = prepared.submit() => submitted,
+            submitted = prepared.submit_telling(tell) => submitted,
             never = progress(&self.chain, self.signer, nonce, last_block) => match never {},
         };
         let known = match submitted {
