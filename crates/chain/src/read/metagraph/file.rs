@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `schema_version` | 1. A reader refuses greater ones; fields may be added without a new number |
 //! | `network` | name of the network, as in the folder |
-//! | `metagraph` | [`Metagraph`]: hashes as `0x…`, keys as SS58 addresses, amounts as whole rao or 10^-9 alpha, scores of 65,535, fixed-point numbers as `bits/2^n` |
+//! | `metagraph` | [`Metagraph`]: hashes as `0x…`, keys as SS58 addresses, amounts as whole rao or 10^-9 alpha, scores of 65,535, fixed-point numbers as `bits/2^n`, numbers beyond 64 bits (IPv6 addresses) as texts |
 //!
 //! `metagraph` names the block's hash, the genesis hash and the runtime version. A file whose network, subnet or block is not that of its
 //! place is refused, and a metagraph is not read anew from a chain with another genesis.

@@ -38,6 +38,7 @@ record! {
         /// Rao that each block adds to the pool.
         pub tao_in_emission: u64,
         /// Alpha traded so far, in rao.
+        #[serde(serialize_with = "super::wide::serialize")]
         pub subnet_volume: u128,
         /// Block at which the subnet was made: it changes when a number is used again.
         pub network_registered_at: u64,

@@ -8,6 +8,7 @@ mod dynamic;
 mod metagraph;
 mod neuron;
 mod subnet;
+mod wide;
 
 pub use account::{AccountData, AccountInfo, DelegateInfo};
 pub use dynamic::DynamicInfo;

@@ -14,6 +14,7 @@ record! {
         /// Version of the software that announced it.
         pub version: u32,
         /// The address as a number, 0 when nothing is announced.
+        #[serde(with = "super::wide")]
         pub ip: u128,
         /// Port.
         pub port: u16,
@@ -49,6 +50,7 @@ record! {
         /// Version of the software that announced it.
         pub version: u32,
         /// The address as a number, 0 when nothing is announced.
+        #[serde(with = "super::wide")]
         pub ip: u128,
         /// Port.
         pub port: u16,
@@ -100,5 +102,26 @@ record! {
         pub bonds: Vec<(u16, u16)> = Vec::new(),
         /// Of 65,535; not what decides who is pruned.
         pub pruning_score: u16 = 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_goes_through_json_and_back() {
+        for (ip, written) in [(0, "0"), (3_235_789_677, "3235789677"), (u128::MAX, "\"340282366920938463463374607431768211455\"")] {
+            let axon = AxonInfo { ip, ip_type: 6, ..AxonInfo::default() };
+            // A document, which has no numbers beyond 64 bits, as well as a text.
+            let document = serde_json::to_value(&axon).unwrap();
+            assert_eq!(document["ip"].to_string(), written);
+            assert_eq!(serde_json::from_value::<AxonInfo>(document).unwrap(), axon);
+            assert_eq!(serde_json::from_str::<AxonInfo>(&serde_json::to_string(&axon).unwrap()).unwrap(), axon);
+        }
+        for broken in ["\"-1\"", "\"340282366920938463463374607431768211456\"", "-1", "1.5", "null"] {
+            let text = format!(r#"{{"block":0,"version":0,"ip":{broken},"port":0,"ip_type":4,"protocol":0}}"#);
+            assert!(serde_json::from_str::<AxonInfo>(&text).is_err(), "{broken}");
+        }
     }
 }
