@@ -16,7 +16,7 @@ mod sse;
 
 use args::{Args, Command};
 use clap::{CommandFactory as _, Parser as _};
-use failure::Failure;
+use failure::{Failure, Kind};
 use std::{io::Write as _, pin::Pin, process::ExitCode};
 
 fn main() -> ExitCode {
@@ -66,6 +66,11 @@ fn main() -> ExitCode {
 fn finish(outcome: Result<(), Failure>, compat: bool) -> ExitCode {
     // Another thread may be asking something that nobody waits for any more.
     prompt::give_back();
+    let outcome = outcome.and_then(|()| match output::lost() {
+        None => Ok(()),
+        // The code of what is not known: a 1 of `chain transfer` would be read as "nothing was sent".
+        Some(why) => Err(Failure::new(Kind::TimedOut, format!("the work is done, but the answer could not be written: {why}"))),
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

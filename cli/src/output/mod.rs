@@ -9,15 +9,19 @@ mod table;
 pub(crate) use table::Table;
 
 use serde_json::Value;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::{
+    io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _},
+    sync::OnceLock,
+};
 
 /// Columns of a terminal that does not say.
 const WIDTH: u16 = 80;
 
+/// Why part of an answer did not get to standard output.
+static LOST: OnceLock<String> = OnceLock::new();
+
 fn out(text: &str) {
-    // A closed pipe (`| head`) is no failure of ours.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    let _ = std::io::stdout().flush();
+    bytes(text.as_bytes());
 }
 
 /// Text as it is.
@@ -27,8 +31,18 @@ pub(crate) fn text(text: &str) {
 
 /// What is no text; only for programs and files.
 pub(crate) fn bytes(bytes: &[u8]) {
-    let _ = std::io::stdout().write_all(bytes);
-    let _ = std::io::stdout().flush();
+    let mut output = std::io::stdout().lock();
+    match output.write_all(bytes).and_then(|()| output.flush()) {
+        Ok(()) => {}
+        // A closed pipe (`| head`) is no failure of ours.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => drop(LOST.set(error.to_string())),
+    }
+}
+
+/// Why part of an answer got lost, if it did: a full disk.
+pub(crate) fn lost() -> Option<&'static str> {
+    LOST.get().map(String::as_str)
 }
 
 /// Whether a person would see it.
