@@ -171,6 +171,7 @@ fn wrong_use_says_what_to_do() {
         (folder.path(), &["analyze", "--sort-by", "luck"], 2, "possible values"),
         (folder.path(), &["compare", "--snapshot1", "a"], 2, "--snapshot2"),
         (folder.path(), &["compare", "--snapshot1", "a", "--snapshot2", "b"], 3, "a: cannot be read"),
+        (folder.path(), &["survival", "--network", "test"], 3, "--network"),
         (folder.path(), &["survival", "--netuid", "9999"], 3, "no snapshot shows subnet 9999"),
         (folder.path(), &["survival", "--bin-days", "0"], 2, "--bin-days"),
         (folder.path(), &["survival", "--bin-days", "NaN"], 2, "--bin-days"),
@@ -182,14 +183,39 @@ fn wrong_use_says_what_to_do() {
         (folder.path(), &["cost", "--tao-usd", "nan"], 2, "--tao-usd"),
         (folder.path(), &["forecast", "--price", "1", "--endpoint", "ws://127.0.0.1:1"], 2, "--netuid"),
         (folder.path(), &["forecast"], 2, "--netuid"),
+        (folder.path(), &["forecast", "--price", "1"], 2, "--registrations-per-day"),
         (folder.path(), &["forecast", "--price", "1", "--registrations-per-day", "nan"], 2, "rate"),
         (folder.path(), &["forecast", "--price", "1", "--days", "1e9"], 2, "--days"),
+        (folder.path(), &["analyze", "--plot", "a.png"], 2, ".svg or .html"),
         (folder.path(), &["analyze", "-o", "csv", "--file", "none/a.csv"], 1, "none/a.csv"),
     ] {
         let output = run(at, args);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(code) && errors.contains(words), "{args:?}: {:?} {errors}", output.status.code());
     }
+}
+
+#[test]
+fn a_subnet_that_neither_snapshot_has_is_named() {
+    let folder = real();
+    let snapshots = folder.path().join("snapshots");
+    let mut names: Vec<String> =
+        std::fs::read_dir(snapshots).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let output = run(folder.path(), &["compare", "--snapshot1", &names[0], "--snapshot2", &names[1], "--netuid", "9999"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(3) && errors.contains("no subnet 9999"), "{errors}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_a_full_disk_cuts_short_is_no_success() {
+    let folder = real();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chutes-miner"));
+    let output = command.current_dir(folder.path()).args(["subnets", "analyze", "-o", "csv"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("could not be written"));
 }
 
 /// An address of the right shape for a number.

@@ -2,7 +2,7 @@
 
 use crate::{failure::Failure, output::printable};
 use plotters::{coord::Shift, prelude::*};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const SIZE: (u32, u32) = (960, 540);
 const LINE: RGBColor = RGBColor(31, 95, 160);
@@ -107,9 +107,19 @@ fn drawn(draw: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn std::error::Error>>)
     Ok(svg)
 }
 
+/// Whether the name of a file ends in one of these.
+fn ends_in(path: &Path, kinds: &[&str]) -> bool {
+    path.extension().is_some_and(|kind| kinds.iter().any(|one| kind.eq_ignore_ascii_case(one)))
+}
+
+/// The file of a plot; others than these are not drawn, and an SVG by the name of a PNG opens nowhere.
+pub(crate) fn path(text: &str) -> Result<PathBuf, &'static str> {
+    Some(PathBuf::from(text)).filter(|path| ends_in(path, &["svg", "html", "htm"])).ok_or("plots are .svg or .html")
+}
+
 /// Writes a plot; a name that ends in `.html` gets a page, any other the SVG.
 pub(crate) fn write(path: &Path, title: &str, svg: &str) -> Result<(), Failure> {
-    let page = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("html") || kind.eq_ignore_ascii_case("htm"));
+    let page = ends_in(path, &["html", "htm"]);
     let text = if page {
         let title = printable(title).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         format!(
@@ -165,6 +175,12 @@ mod tests {
         assert!(scatter("none", "x", "y", &[]).is_ok());
         assert!(bars("none", "x", &[]).is_ok());
         assert!(curve(&Curve { title: "none", x: "", y: "", points: &[], steps: true }).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_drawn_is_refused() {
+        assert!(["a.svg", "a.b.HTML", "x/a.htm"].into_iter().all(|name| path(name).is_ok()));
+        assert!(["a.png", "a", ".svg", "svg", ""].into_iter().all(|name| path(name).is_err()));
     }
 
     #[test]

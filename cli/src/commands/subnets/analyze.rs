@@ -42,7 +42,7 @@ pub(super) struct Analyze {
     #[arg(long)]
     as_before: bool,
     /// Draw the ranking into a file (.svg or .html)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = plot::path)]
     plot: Option<PathBuf>,
     #[command(flatten)]
     out: Out,

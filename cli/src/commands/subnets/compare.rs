@@ -73,6 +73,9 @@ pub(super) async fn run(args: Compare) -> Result<(), Failure> {
         return Err(Failure::general(format!("one snapshot is of {:?}, the other of {:?}", old.network, new.network)));
     }
     if let Some(netuid) = args.netuid {
+        if ![&old, &new].iter().any(|snapshot| snapshot.subnets.contains_key(&netuid)) {
+            return Err(Failure::new(Kind::NotFound, format!("there is no subnet {netuid} in either")));
+        }
         old.subnets.retain(|one, _| *one == netuid);
         new.subnets.retain(|one, _| *one == netuid);
     }

@@ -49,7 +49,7 @@ pub(super) struct Cost {
     #[arg(long, value_name = "URL", requires = "history", conflicts_with_all = ["dir", "endpoint"])]
     database_url: Option<String>,
     /// Draw it into a file (.svg or .html)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = plot::path)]
     plot: Option<PathBuf>,
     /// US dollars for a TAO
     #[arg(long, env = "TAO_USD", value_name = "USD", value_parser = dollars, allow_negative_numbers = true)]

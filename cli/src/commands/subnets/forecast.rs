@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use chain::tracker::{
-    BLOCKS_PER_DAY, RAO,
+    BLOCKS_PER_DAY,
     analysis::Counting,
     days,
     forecast::{self, Point},
@@ -37,7 +37,7 @@ pub(super) struct Forecast {
     #[arg(long, value_name = "URL", requires = "netuid", conflicts_with_all = ["dir", "endpoint"])]
     database_url: Option<String>,
     /// The subnet whose price and rule the last snapshot tells
-    #[arg(long, value_name = "N", required_unless_present = "price")]
+    #[arg(long, value_name = "N")]
     netuid: Option<u16>,
     /// The price now, instead of a snapshot's
     #[arg(long, value_name = "TAO")]
@@ -55,7 +55,7 @@ pub(super) struct Forecast {
     #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     points: u32,
     /// Draw it into a file (.svg or .html)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = plot::path)]
     plot: Option<PathBuf>,
     #[command(flatten)]
     out: Out,
@@ -68,11 +68,11 @@ struct Start {
 }
 
 pub(super) async fn run(args: Forecast) -> Result<(), Failure> {
-    let Start { rule, price, rate } = start(&args).await?;
     let usage = |what: String| Failure::new(Kind::Usage, what);
     if !(args.days > 0.0 && args.days <= 365.0) {
-        return Err(usage("--days is from 0 to 365".to_owned()));
+        return Err(usage("--days must be more than 0 and at most 365".to_owned()));
     }
+    let Start { rule, price, rate } = start(&args).await?;
     let blocks = (args.days * BLOCKS_PER_DAY as f64).round() as u64;
     let points = forecast::forecast(&rule, price, rate, blocks, args.points).map_err(|error| usage(error.to_string()))?;
     let below = args.below.as_deref().map(parse_tao).transpose().map_err(usage)?;
@@ -105,7 +105,12 @@ async fn start(args: &Forecast) -> Result<Start, Failure> {
         if !args.folder.endpoint.is_empty() {
             return Err(Failure::new(Kind::Usage, "--endpoint tells the price and the rule of a subnet: --netuid N"));
         }
-        return Ok(Start { rule: Rule::DEFAULT, price: price.unwrap_or(RAO), rate: args.registrations_per_day.unwrap_or(0.0) });
+        // Nobody at all would be a forecast, too, and none that should be taken for one.
+        let (Some(price), Some(rate)) = (price, args.registrations_per_day) else {
+            let what = "--netuid N, or --price TAO and --registrations-per-day N, say what to forecast";
+            return Err(Failure::new(Kind::Usage, what));
+        };
+        return Ok(Start { rule: Rule::DEFAULT, price, rate });
     };
     let analyzer = match &args.database_url {
         None => args.folder.watch(Counting::Observed, &[netuid]).await?,

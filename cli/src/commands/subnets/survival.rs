@@ -47,7 +47,7 @@ pub(super) struct Survival {
     #[arg(long, default_value_t = 1.0, value_name = "DAYS")]
     bin_days: f64,
     /// Draw the curve of a subnet into a file (.svg or .html)
-    #[arg(long, value_name = "FILE", requires = "netuid")]
+    #[arg(long, value_name = "FILE", requires = "netuid", value_parser = plot::path)]
     plot: Option<PathBuf>,
     #[command(flatten)]
     out: Out,
@@ -138,6 +138,10 @@ pub(super) async fn run(args: Survival) -> Result<(), Failure> {
     if let Some(netuid) = args.netuid {
         state(&analyzer, netuid)?;
         return one(&args, &told(netuid));
+    }
+    if analyzer.states().is_empty() {
+        let what = format!("no snapshot of {} can be used", args.folder.network);
+        return Err(Failure::new(Kind::NotFound, what).advise("--network names another network, --dir another folder"));
     }
     all(&args, analyzer.states().keys().map(|netuid| told(*netuid)).collect())
 }
@@ -316,16 +320,21 @@ fn render(told: &Told, width: u16) -> String {
     let mut table = Table::new(&["Age in days", "Watched", "Ended", "Survival", "95 % band"], width);
     // A curve of hundreds of steps is for plots; twenty rows show its shape.
     let every = curve.steps.len().div_ceil(20).max(1);
-    for step in curve.steps.iter().enumerate().filter(|(i, _)| (i + 1) % every == 0 || i + 1 == curve.steps.len()).map(|(_, step)| step) {
+    for steps in curve.steps.chunks(every) {
+        let Some(step) = steps.last() else { continue };
         table.row([
             format!("{:.2}", days(step.age_blocks)),
             step.at_risk.to_string(),
-            step.ended.to_string(),
+            steps.iter().map(|step| step.ended).sum::<u64>().to_string(),
             format!("{:.3}", step.survival),
             format!("{:.3} to {:.3}", step.lower, step.upper),
         ]);
     }
     let _ = writeln!(text, "\n{}", table.render());
+    if every > 1 {
+        let words = format!("Ended: since the row before. {} ages put together, {every} in a row; -o csv has them all.", curve.steps.len());
+        let _ = writeln!(text, "{}", sentence(&words, width));
+    }
     if !told.hazards.is_empty() {
         let mut table = Table::new(&["Age in days", "Watched days", "Ended", "Ends a day", "95 % interval"], width);
         let watched: Vec<_> = told.hazards.iter().filter(|bin| bin.watched_days > 0.0).collect();
