@@ -161,6 +161,16 @@ async fn a_runtime_version_that_was_named_wrongly_is_not_kept() {
 }
 
 #[tokio::test]
+async fn a_runtime_that_one_node_names_wrongly_is_asked_of_the_next() {
+    let (wrong, right) = (Sim::start(world(&["metagraph"])).await.unwrap(), Sim::start(world(&["metagraph"])).await.unwrap());
+    wrong.fail(Faults { spec_version: Some(365), ..Faults::default() });
+    let chain = chain(&[&wrong, &right]);
+    let at = chain.at_finalized().await.unwrap();
+    assert_eq!((at.runtime().spec_version(), at.neurons_lite(1).await.unwrap().len()), (343, 1024));
+    assert_eq!(chain.endpoint().await, Some(right.url()));
+}
+
+#[tokio::test]
 async fn a_map_is_read_whole_or_not_at_all() {
     let sim = Sim::start(world(&["get_all_subnets_netuid"])).await.unwrap();
     let chain = chain(&[&sim]);

@@ -283,8 +283,17 @@ impl Chain {
         }
     }
 
-    /// The runtime whose code stands in a block's state: the one that answers calls at that block.
+    /// The runtime whose code stands in a block's state: the one that answers calls at that block. Where what an endpoint says of it does
+    /// not fit, another one is asked once, as in [`Chain::read`].
     pub(super) async fn runtime(&self, hash: [u8; 32]) -> Result<Arc<Runtime>, ReadError> {
+        let result = self.described(hash).await;
+        if !matches!(result, Err(ReadError::Scale { .. })) || self.0.nodes.count().await < 2 {
+            return result;
+        }
+        self.described(hash).await.or(result)
+    }
+
+    async fn described(&self, hash: [u8; 32]) -> Result<Arc<Runtime>, ReadError> {
         let spec_version = |method, answer: &Value| {
             let version = answer.get("specVersion").and_then(Value::as_u64).and_then(|version| u32::try_from(version).ok());
             version.ok_or_else(|| wire::malformed(method, "a `specVersion`"))
