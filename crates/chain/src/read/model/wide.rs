@@ -1,4 +1,4 @@
-//! Numbers of 128 bits in JSON: texts beyond 64 bits, as [`Value`](crate::read::Value) writes them. Of larger numbers most readers of
+//! Numbers of 128 bits in JSON: texts beyond 64 bits, as [`Value`](crate::read::scale::Value) writes them. Of larger numbers most readers of
 //! JSON keep 53 bits, and `serde_json`'s own documents refuse them.
 
 use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
