@@ -24,6 +24,7 @@ const MOST_BLOCKS: u64 = 4096;
 #[derive(Debug, ClapArgs)]
 #[command(
     args_override_self = true,
+    override_usage = "chutes-miner chain outcome [OPTIONS] <HASH>\n           --from-block <NUMBER> --to-block <NUMBER>",
     after_help = "Example:\n  chutes-miner chain outcome 0x5f..e1 --from-block 6852687 --to-block 6852814\n\n\
         A command that was interrupted after sending says these numbers. What no final\n\
         block up to the last has never will be in one, and may be sent again."
