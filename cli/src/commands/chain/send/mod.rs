@@ -1,6 +1,6 @@
 //! Commands that sign and send: what it would do, whether it shall, what came of it.
 //!
-//! Each command describes an [`Act`]; a [`Session`] does the rest, the same for all:
+//! Each command describes an [`Act`]; a [`Session`](session::Session) does the rest, the same for all:
 //!
 //! ```text
 //! Sending::check      somebody can be asked, or said --yes or --dry-run
