@@ -176,6 +176,14 @@ async fn a_subnet_is_told_with_its_pool_and_its_hyperparameters() {
     assert_eq!((value("rho "), value("alpha_sigmoid_steepness ")), (Some("10"), Some("0")), "{table}");
     fails(at, Some(&url), &["chain", "subnet", "9"], 3, "no subnet 9");
     fails(at, Some(&url), &["chain", "subnet", "64k"], 2, "64k");
+    // Not described by a refusal in the node's own words.
+    let [subnet, neuron] = [["chain", "subnet", "8"].as_slice(), &["chain", "neuron", "2", "0"]];
+    for args in [subnet, neuron, &["chain", "metagraph", "2"]] {
+        fails(at, Some(&url), args, 1, "the runtime of this node has no call ");
+        fails(at, Some(&url), args, 1, "try: --endpoint URL, another node");
+    }
+    fails(at, Some(&url), &["chain", "metagraph", "999"], 3, "there is no subnet 999");
+    fails(at, Some(&url), &["chain", "metagraph", "999", "--full"], 3, "there is no subnet 999");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,7 +281,7 @@ async fn a_snapshot_is_one_that_the_other_commands_read() {
     let (at, url) = (folder.path(), sim.url());
     let taken = json(at, &url, &["subnets", "snapshot", "--network", "finney"]);
     assert_eq!((&taken["subnets"], &taken["uids"], &taken["block"]["number"]), (&2.into(), &2048.into(), &(BLOCK - 2).into()));
-    assert!(taken["failed"]["2"].as_str().unwrap().contains("not found"), "{taken}");
+    assert!(taken["failed"]["2"].as_str().unwrap().contains("has no call"), "{taken}");
     let snapshot = Snapshot::read(&at.join(taken["file"].as_str().unwrap())).unwrap();
     assert_eq!((snapshot.network.as_str(), snapshot.timestamp.len(), snapshot.subnets[&64].dated()), ("finney", 26, true));
     sim.advance(7200);

@@ -140,6 +140,7 @@ pub(crate) fn failed(error: ReadError) -> Failure {
             Failure::new(Kind::NotFound, what).advise("--archive URL, such as --archive wss://archive.chain.opentensor.ai:443")
         }
         ReadError::NoSuchBlock(_) | ReadError::NoSuchSubnet(_) => Failure::new(Kind::NotFound, what),
+        ReadError::NoSuchCall { .. } => Failure::general(what).advise("--endpoint URL, another node"),
         error if error.is_passing() => {
             Failure::new(Kind::Unreachable, what).advise("--endpoint URL names another node; repeated, one takes over from another")
         }

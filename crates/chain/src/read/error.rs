@@ -32,6 +32,14 @@ pub enum ReadError {
     /// A subnet that is not there at this block.
     #[error("there is no subnet {0} at this block; `chutes-miner chain subnets` lists them")]
     NoSuchSubnet(u16),
+    /// A call that the metadata may describe, and the runtime behind the node does not have.
+    #[error("{endpoint}: the runtime of this node has no call {call}")]
+    NoSuchCall {
+        /// Host and port.
+        endpoint: String,
+        /// Its name, the API's before it.
+        call: String,
+    },
     /// A file of ours that cannot be read or written.
     #[error("{path}: {why}")]
     File {
@@ -48,7 +56,7 @@ impl ReadError {
         match self {
             Self::Rpc(error) => error.is_passing(),
             Self::Malformed { .. } => true,
-            Self::Scale { .. } | Self::NoSuchBlock(_) | Self::NoSuchSubnet(_) | Self::File { .. } => false,
+            Self::Scale { .. } | Self::NoSuchBlock(_) | Self::NoSuchSubnet(_) | Self::NoSuchCall { .. } | Self::File { .. } => false,
         }
     }
 
@@ -59,7 +67,7 @@ impl ReadError {
             Self::Scale { source, .. } => {
                 matches!(source, ScaleError::Mismatch { .. } | ScaleError::LeftOver { .. } | ScaleError::Metadata(_))
             }
-            Self::Rpc(_) | Self::NoSuchBlock(_) | Self::NoSuchSubnet(_) | Self::File { .. } => false,
+            Self::Rpc(_) | Self::NoSuchBlock(_) | Self::NoSuchSubnet(_) | Self::NoSuchCall { .. } | Self::File { .. } => false,
         }
     }
 
@@ -71,6 +79,7 @@ impl ReadError {
             Self::Malformed { .. } => "malformed",
             Self::NoSuchBlock(_) => "no_such_block",
             Self::NoSuchSubnet(_) => "no_such_subnet",
+            Self::NoSuchCall { .. } => "no_such_call",
             Self::File { .. } => "file",
         }
     }

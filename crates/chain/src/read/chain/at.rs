@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use super::{Chain, wire};
 use crate::read::blocks::Block;
 use crate::read::model::{AccountInfo, DelegateInfo, DynamicInfo, Hyperparameters, Neuron, SelectiveMetagraph, SubnetInfo, SubnetState};
+use crate::read::rpc::RpcError;
 use crate::read::scale::{FromScale, ScaleError, Value};
 use crate::read::{AccountId, Event, Fixed, ReadError, Runtime};
 
@@ -305,7 +306,7 @@ impl At {
     ///
     /// # Errors
     ///
-    /// As [`At::storage`].
+    /// As [`At::storage`], and [`ReadError::NoSuchCall`].
     pub async fn call<T: FromScale>(&self, api: &str, method: &str, arguments: impl IntoEncodableValues) -> Result<T, ReadError> {
         let arguments = self.runtime.call_arguments(api, method, arguments).map_err(|source| self.misfit(source))?;
         let params = json!([format!("{api}_{method}"), wire::hex(arguments), wire::hex(self.block.hash)]);
@@ -313,7 +314,15 @@ impl At {
             let answer = wire::bytes(rpc, answer)?;
             self.runtime.call_answer(api, method, &answer).map_err(|source| self.misfit(source))
         };
-        self.chain.read("state_call", params, decoded).await
+        self.chain.read("state_call", params, decoded).await.map_err(|error| match error {
+            // As worded by Substrate: "Exported method SubnetInfoRuntimeApi_get_subnet_info is not found".
+            ReadError::Rpc(RpcError::Refused { endpoint, message, .. })
+                if message.contains("Exported method") && message.contains("is not found") =>
+            {
+                ReadError::NoSuchCall { endpoint, call: format!("{api}_{method}") }
+            }
+            other => other,
+        })
     }
 
     /// A page of keys, each greater than the one before it, all below the prefix.

@@ -13,7 +13,13 @@ impl Metagraph {
     /// [`ReadError::NoSuchSubnet`], and as [`At::storage`].
     pub async fn fetch(at: &At, netuid: u16, full: bool) -> Result<Self, ReadError> {
         // All at one block: the lists belong together.
-        let neurons = if full { at.neurons(netuid).await? } else { at.neurons_lite(netuid).await? };
+        let neurons = match if full { at.neurons(netuid).await } else { at.neurons_lite(netuid).await } {
+            // Of a subnet that is not there, that is what matters.
+            Err(ReadError::NoSuchCall { .. }) if matches!(item(at, netuid, "NetworksAdded").await, Ok(Some(false))) => {
+                return Err(ReadError::NoSuchSubnet(netuid));
+            }
+            neurons => neurons?,
+        };
         let (whole, registered) = if at.has_selective_metagraph() {
             (at.selective_metagraph(netuid).await?, None)
         } else {
