@@ -132,7 +132,7 @@ async fn a_metagraph_is_shown_saved_loaded_and_brought_up_to_date() {
     fails(at, None, &["chain", "metagraph", "2", "--load", "1.json"], 2, "is of subnet 1");
     fails(at, None, &["chain", "metagraph", "1", "--load", "2.json"], 3, "2.json");
     std::fs::write(at.join("bad.json"), "{}").unwrap();
-    fails(at, None, &["chain", "metagraph", "1", "--load", "bad.json"], 1, "bad.json");
+    fails(at, None, &["chain", "metagraph", "1", "--load", "bad.json"], 1, "bad.json: this is no saved metagraph: missing field");
     fails(at, None, &["chain", "metagraph", "1", "--sync"], 2, "--load");
     let other = node().await;
     other.change(|world| world.set_genesis([9; 32]));

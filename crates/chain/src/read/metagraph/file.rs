@@ -157,11 +157,12 @@ pub fn load(path: &Path) -> Result<(String, Metagraph), ReadError> {
     if text.len() as u64 > MAX_BYTES {
         return Err(failed(path, &format_args!("it is larger than {MAX_BYTES} bytes, so it is no metagraph")));
     }
-    let version: Version = serde_json::from_str(&text).map_err(|error| failed(path, &error))?;
+    let foreign = |error: serde_json::Error| failed(path, &format_args!("this is no saved metagraph: {error}"));
+    let version: Version = serde_json::from_str(&text).map_err(foreign)?;
     if version.schema_version > SCHEMA_VERSION {
         return Err(failed(path, &format_args!("written by a newer release (format {}, known: {SCHEMA_VERSION})", version.schema_version)));
     }
-    let loaded: Loaded = serde_json::from_str(&text).map_err(|error| failed(path, &error))?;
+    let loaded: Loaded = serde_json::from_str(&text).map_err(foreign)?;
     // As they are looked up by their order.
     if !loaded.metagraph.neurons.is_sorted_by(|one, next| one.uid < next.uid) {
         return Err(failed(path, &"its UIDs are not in order"));
