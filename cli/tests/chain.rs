@@ -243,6 +243,16 @@ async fn every_column_of_a_full_metagraph_can_be_seen() {
     assert_eq!((neuron["weights"].as_array().unwrap().len(), neuron["bonds"].as_array().unwrap().len()), (5, 32));
     assert_eq!((row[1], row[14]), (neuron["hotkey"].as_str().unwrap(), neuron["coldkey"].as_str().unwrap()));
     assert_eq!(wide(&["--load", "1.json"]).lines().nth(1), table.lines().nth(1));
+    // An address is a number in the chain, and a text, too, for those who read it.
+    let all = json(at, &url, &["chain", "metagraph", "1"]);
+    let mut serving = 0;
+    for axon in all["neurons"].as_array().unwrap().iter().map(|one| &one["axon"]) {
+        let ip = u32::try_from(axon["ip"].as_u64().unwrap()).unwrap();
+        serving += usize::from(ip != 0);
+        let told = (ip != 0).then(|| format!("{}:{}", std::net::Ipv4Addr::from(ip), axon["port"]));
+        assert_eq!(axon["address"].as_str(), told.as_deref(), "{axon}");
+    }
+    assert!(serving > 0, "nobody serves");
     let lite = wide(&[]);
     assert!(lite.lines().nth(1).unwrap().contains(" /ipv4/") || lite.lines().nth(1).unwrap().contains(" - "), "{lite}");
 }
@@ -256,6 +266,8 @@ async fn a_neuron_is_found_by_uid_and_by_hotkey() {
     assert_eq!((&neuron["neuron"]["uid"], &neuron["registered_at"]), (&29.into(), &Value::Null));
     let table = text(at, &url, &["chain", "neuron", "14", hotkey]);
     assert!(table.contains(hotkey) && table.contains("14, 29"), "{table}");
+    let axon = neuron["neuron"]["axon_info"].get("address").unwrap().as_str().unwrap_or("none announced");
+    assert!(table.contains(&format!("Axon            {axon}\n")), "{table}");
     assert!(
         neuron["total_stake"].is_null() && table.contains("Stake           unknown"),
         "this node does not tell what it weighs: {table}"

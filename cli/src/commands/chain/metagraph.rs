@@ -15,6 +15,7 @@ use chain::read::{
     ratio,
 };
 use clap::{Args as ClapArgs, ValueEnum};
+use serde_json::json;
 use std::{fmt::Write as _, path::PathBuf};
 
 /// The UIDs of a subnet.
@@ -80,7 +81,11 @@ pub(super) async fn run(args: Metagraph) -> Result<(), Failure> {
         metagraph::save(path, &of, &graph).map_err(failed)?;
     }
     if args.output == Output::Json {
-        output::json_indented(&serde_json::to_value(&graph).unwrap_or_default());
+        let mut told = serde_json::to_value(&graph).unwrap_or_default();
+        for (row, one) in graph.neurons.iter().enumerate() {
+            told["neurons"][row]["axon"]["address"] = json!(one.axon.socket_address());
+        }
+        output::json_indented(&told);
     } else {
         output::text(&render(&graph, &args, if args.wide { u16::MAX } else { output::width() }));
     }

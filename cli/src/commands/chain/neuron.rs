@@ -76,7 +76,9 @@ pub(super) async fn run(args: Neuron) -> Result<(), Failure> {
     let weighed = whole.filter(|whole| whole.hotkeys.as_ref().and_then(|all| all.get(usize::from(uid))) == Some(&neuron.hotkey));
     let weighed = weighed.and_then(|whole| whole.total_stake?.get(usize::from(uid)).copied());
     if args.output == Output::Json {
-        output::json_indented(&json!({ "block": at.block(), "registered_at": registered, "total_stake": weighed, "neuron": neuron }));
+        let mut told = json!(neuron);
+        told["axon_info"]["address"] = json!(neuron.axon_info.socket_address());
+        output::json_indented(&json!({ "block": at.block(), "registered_at": registered, "total_stake": weighed, "neuron": told }));
     } else {
         output::text(&render(&neuron, &at, registered, weighed));
     }
@@ -121,9 +123,8 @@ fn render(neuron: &Read, at: &At, registered: Option<u64>, weighed: Option<u64>)
     }
     line("May validate", if neuron.validator_permit { "yes" } else { "no" });
     line("Weights set", &age(neuron.last_update));
-    let axon = &neuron.axon_info;
-    let serving = axon.address().map(|address| std::net::SocketAddr::new(address, axon.port).to_string());
-    line("Axon", &serving.unwrap_or_else(|| "none announced".to_owned()));
+    let serving = neuron.axon_info.socket_address();
+    line("Axon", &serving.map_or_else(|| "none announced".to_owned(), |serving| serving.to_string()));
     if !neuron.weights.is_empty() || !neuron.bonds.is_empty() {
         line("Weights, bonds", &format!("{}, {} (-o json lists them)", neuron.weights.len(), neuron.bonds.len()));
     }

@@ -1,6 +1,6 @@
 //! One UID of a subnet.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::read::AccountId;
 use crate::read::scale::record;
@@ -38,6 +38,11 @@ impl AxonInfo {
             (ip, 6) => Some(IpAddr::V6(Ipv6Addr::from(ip))),
             (ip, _) => u32::try_from(ip).ok().map(|ip| IpAddr::V4(Ipv4Addr::from(ip))),
         }
+    }
+
+    /// The announced address with its port, such as `192.168.1.1:8091` or `[2001:db8::1]:8091`; `None` as [`AxonInfo::address`].
+    pub fn socket_address(&self) -> Option<SocketAddr> {
+        self.address().map(|address| SocketAddr::new(address, self.port))
     }
 }
 
@@ -108,6 +113,17 @@ record! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_a_text_with_its_port() {
+        let ip = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).to_bits();
+        for (ip, ip_type, text) in
+            [(0xc0a8_0101, 4, Some("192.168.1.1:8091")), (ip, 6, Some("[2001:db8::1]:8091")), (ip, 4, None), (0, 4, None)]
+        {
+            let axon = AxonInfo { ip, ip_type, port: 8091, ..AxonInfo::default() };
+            assert_eq!(axon.socket_address().map(|address| address.to_string()).as_deref(), text);
+        }
+    }
 
     #[test]
     fn every_address_goes_through_json_and_back() {
