@@ -54,7 +54,7 @@ pub(super) async fn run(args: Subnets) -> Result<(), Failure> {
     for Line { info, name, price } in &lines {
         table.row([
             info.netuid.to_string(),
-            printable(name).replace('\n', " ").chars().take(18).collect(),
+            cut(&printable(name).replace('\n', " ")),
             format!("{}/{}", info.subnetwork_n, info.max_allowed_uids),
             format!("{:.6}", tao(info.burn)),
             price.map_or_else(|| "-".to_owned(), |price| format!("{price:.6}")),
@@ -97,7 +97,27 @@ pub(super) fn optional<T>(result: Result<T, ReadError>) -> Result<Option<T>, Rea
     }
 }
 
+/// A name in a column of 18 characters.
+fn cut(name: &str) -> String {
+    if name.chars().count() <= 18 { name.to_owned() } else { name.chars().take(17).chain(['…']).collect() }
+}
+
 #[allow(clippy::cast_precision_loss, reason = "for a table; -o json has the rao")]
 fn tao(rao: u64) -> f64 {
     rao as f64 / RAO_PER_TAO as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn a_name_that_is_cut_shows_it() {
+        for (name, shown) in
+            [("chutes", "chutes"), ("eighteen letters..", "eighteen letters.."), ("nineteen letters...", "nineteen letters.…")]
+        {
+            assert_eq!(cut(name), shown);
+        }
+        assert_eq!(cut(&"ü".repeat(30)), format!("{}…", "ü".repeat(17)));
+    }
 }
