@@ -196,6 +196,30 @@ fn wrong_use_says_what_to_do() {
 }
 
 #[test]
+fn json_is_named_only_where_there_is_one() {
+    let folder = real();
+    let at = folder.path();
+    let files = ["snapshots/snapshot_2026-01-07T16-51-25.035280.json", "snapshots/snapshot_2026-01-11T19-02-25.537423.json"];
+    let told = |args: &[&str]| {
+        let output = run(at, args);
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    // In the wrong order nothing can be compared.
+    let (done, errors) = told(&["compare", "--snapshot1", files[1], "--snapshot2", files[0]]);
+    assert!(!done && errors.contains("more subnets are not compared\n") && !errors.contains("names them"), "{errors}");
+
+    for (dir, all) in [("snapshots", true), ("broken", false)] {
+        std::fs::create_dir_all(at.join(dir)).unwrap();
+        for day in 10..17 {
+            std::fs::write(at.join(dir).join(format!("snapshot_2026-02-{day}.json")), "{").unwrap();
+        }
+        let (done, errors) = told(&["analyze", "--dir", dir]);
+        let words = if all { "2 more snapshots; -o json of analyze names them" } else { "2 more snapshots\n" };
+        assert!(done == all && errors.contains(words), "{errors}");
+    }
+}
+
+#[test]
 fn a_subnet_that_neither_snapshot_has_is_named() {
     let folder = real();
     let snapshots = folder.path().join("snapshots");

@@ -84,7 +84,9 @@ pub(super) async fn run(args: Compare) -> Result<(), Failure> {
         note(&format!("subnet {} is not compared: {}", gap.netuid, gap.reason));
     }
     if comparison.gaps.len() > 5 {
-        note(&format!("{} more subnets are not compared; -o json names them", comparison.gaps.len() - 5));
+        // Where nothing can be compared, there is no JSON to name them.
+        let where_told = if comparison.subnets.is_empty() { "" } else { "; -o json names them" };
+        note(&format!("{} more subnets are not compared{where_told}", comparison.gaps.len() - 5));
     }
     if comparison.subnets.is_empty() {
         let advice = match &args.database_url {

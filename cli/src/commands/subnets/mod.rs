@@ -199,7 +199,8 @@ fn sentence(text: &str, width: u16) -> String {
 
 /// What was left out, for people: each reason with how often, at most a few.
 fn note_ignored(analyzer: &Analyzer) {
-    let ignored = analyzer.analysis().ignored;
+    let analysis = analyzer.analysis();
+    let ignored = analysis.ignored;
     let mut by_snapshot: BTreeMap<&str, Vec<&Ignored>> = BTreeMap::new();
     for one in &ignored {
         by_snapshot.entry(&one.snapshot).or_default().push(one);
@@ -213,7 +214,9 @@ fn note_ignored(analyzer: &Analyzer) {
         }
     }
     if count > 5 {
-        output::note(&format!("ignored all or part of {} more snapshots; -o json names them", count - 5));
+        // Where there is no period, there is no JSON of it.
+        let where_told = if analysis.subnets.is_empty() { "" } else { "; -o json of analyze names them" };
+        output::note(&format!("ignored all or part of {} more snapshots{where_told}", count - 5));
     }
 }
 
