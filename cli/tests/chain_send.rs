@@ -240,7 +240,11 @@ async fn tao_goes_where_it_shall_and_no_further() {
     // The same key with the prefix of another chain.
     lab.refuses("transfer --to 14E5nqKAp3oAJcmzgZhUD2RcptBeUBScxKHgJKU4HPNcKVf3 --amount 1 --yes", 2, "--to");
     lab.refuses(&to("--amount 0 --yes"), 2, "nothing is no amount");
-    lab.refuses(&to("--yes"), 2, "--amount");
+    lab.refuses(&to("--yes"), 2, "<--amount <TAO>|--all>");
+    lab.refuses(&to("--amount 1 --all --yes"), 2, "cannot be used with");
+    lab.refuses(&to("--amount -1TAO --yes"), 2, "\"-1TAO\" is no amount of TAO");
+    lab.refuses(&to("--amount 1 --tao-usd -1 --yes"), 2, "--tao-usd is a price above 0");
+    lab.refuses("register 64 --limit -1 --yes", 2, "\"-1\" is no amount of TAO");
     lab.refuses(&to("--amount 10 --yes"), 1, "9.999999500 TAO can be sent at most");
     let output = lab.run(&to("--amount 9.9999 --dry-run -o json"));
     let tried = json(&output);

@@ -98,6 +98,8 @@ fn one_damaged_file_hides_no_other() {
 fn what_an_interrupted_write_left_is_told_of() {
     let lab = Lab::new();
     lab.done("new-hotkey", "");
+    let (code, told) = lab.fails("convert --to nacl", "");
+    assert!(code == 2 && told.contains("<--out <FILE>|--overwrite>"), "{told}");
     let stray = lab.path("wallets/default/hotkeys/.key-Ab12Cd");
     std::fs::write(&stray, "x").unwrap();
     let output = lab.run("list -o json", "");

@@ -3,7 +3,7 @@
 use super::Output;
 use chain::wallet::Form as KeyForm;
 use chain::wallet::place::{DEFAULT_ROOT, HOTKEY_VARIABLE, NAME_VARIABLE, PATH_VARIABLE};
-use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args as ClapArgs, Subcommand, ValueEnum};
 
 const PASSWORDS: &str = "A password is read from a file that only you may read (- for standard input),\n\
     else from a variable of the Python wallets: BT_PW_…, and for coldkeys\n\
@@ -212,13 +212,19 @@ pub(crate) struct Verify {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(args_override_self = true, after_help = FORMS.to_owned() + PASSWORDS)]
+#[command(
+    args_override_self = true,
+    override_usage = "chutes-miner wallet convert [OPTIONS] --to FORM --out FILE\n       \
+        chutes-miner wallet convert [OPTIONS] --to FORM --overwrite",
+    group = ArgGroup::new("where_to").required(true).multiple(true).args(["out", "overwrite"]),
+    after_help = FORMS.to_owned() + PASSWORDS
+)]
 pub(crate) struct Convert {
     /// The form to write
     #[arg(long, value_enum, value_name = "FORM")]
     pub(crate) to: Form,
     /// Write it there instead
-    #[arg(long, value_name = "FILE", required_unless_present = "overwrite")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<String>,
     /// Replace what is there: the key file itself, or --out
     #[arg(long)]

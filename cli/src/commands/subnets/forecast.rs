@@ -1,6 +1,6 @@
 //! `subnets forecast`: what a registration will cost.
 
-use super::{Folder, Out, document, followed::Followed, note_ignored, sentence, state};
+use super::{Folder, Out, check_days, document, followed::Followed, note_ignored, sentence, state};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -40,16 +40,16 @@ pub(super) struct Forecast {
     #[arg(long, value_name = "N")]
     netuid: Option<u16>,
     /// The price now, instead of a snapshot's
-    #[arg(long, value_name = "TAO")]
+    #[arg(long, value_name = "TAO", allow_hyphen_values = true)]
     price: Option<String>,
     /// How many register, instead of those seen in the week before
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     registrations_per_day: Option<f64>,
     /// Days to look ahead
-    #[arg(long, default_value_t = 1.0, value_name = "DAYS")]
+    #[arg(long, default_value_t = 1.0, value_name = "DAYS", allow_negative_numbers = true)]
     days: f64,
     /// What you would pay: says when it would cost that
-    #[arg(long, value_name = "TAO")]
+    #[arg(long, value_name = "TAO", allow_hyphen_values = true)]
     below: Option<String>,
     /// Rows of the forecast
     #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -69,8 +69,9 @@ struct Start {
 
 pub(super) async fn run(args: Forecast) -> Result<(), Failure> {
     let usage = |what: String| Failure::new(Kind::Usage, what);
-    if !(args.days > 0.0 && args.days <= 365.0) {
-        return Err(usage("--days must be more than 0 and at most 365".to_owned()));
+    check_days(args.days)?;
+    if let Some(rate) = args.registrations_per_day.filter(|rate| !(0.0..=1e6).contains(rate)) {
+        return Err(usage(format!("the rate of registrations cannot be {rate}")));
     }
     let Start { rule, price, rate } = start(&args).await?;
     let blocks = (args.days * BLOCKS_PER_DAY as f64).round() as u64;

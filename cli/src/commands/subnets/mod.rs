@@ -164,6 +164,11 @@ impl Out {
     }
 }
 
+/// Refuses what nobody can look ahead: beyond a year there is no forecast.
+fn check_days(days: f64) -> Result<(), Failure> {
+    if days > 0.0 && days <= 365.0 { Ok(()) } else { Err(Failure::new(Kind::Usage, "--days must be more than 0 and at most 365")) }
+}
+
 /// A price in US dollars.
 fn dollars(text: &str) -> Result<f64, String> {
     let price = text.trim().parse().ok().filter(|price| (0.0..=1e9).contains(price));

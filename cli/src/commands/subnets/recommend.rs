@@ -1,6 +1,6 @@
 //! `subnets recommend`: where a place would pay.
 
-use super::{Folder, Out, document, dollars, note_ignored, sentence, shown};
+use super::{Folder, Out, check_days, document, dollars, note_ignored, sentence, shown};
 use crate::{
     failure::{Failure, Kind},
     output::{
@@ -42,10 +42,10 @@ pub(super) struct Recommend {
     #[arg(long, env = "TAO_USD", value_name = "USD", value_parser = dollars, allow_negative_numbers = true)]
     tao_usd: Option<f64>,
     /// The most that the registration may cost
-    #[arg(long, value_name = "TAO", default_value = "1TAO")]
+    #[arg(long, value_name = "TAO", default_value = "1TAO", allow_hyphen_values = true)]
     budget: String,
     /// Days to look ahead
-    #[arg(long, default_value_t = 30.0, value_name = "DAYS")]
+    #[arg(long, default_value_t = 30.0, value_name = "DAYS", allow_negative_numbers = true)]
     days: f64,
     /// Open every term of this subnet
     #[arg(long, value_name = "N")]
@@ -103,9 +103,7 @@ fn question(args: &Recommend) -> Result<Question, Failure> {
             (spec.ok_or_else(unknown)?.hourly_usd(), "the network's rate")
         }
     };
-    if !(0.0..=1e9).contains(&args.days) {
-        return Err(usage(format!("--days {} is no number of days", args.days)));
-    }
+    check_days(args.days)?;
     Ok(Question { gpus, gpu_usd_per_hour, gpu_price_from, tao_usd: args.tao_usd, budget_tao, days: args.days })
 }
 

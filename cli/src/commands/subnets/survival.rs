@@ -44,7 +44,7 @@ pub(super) struct Survival {
     #[arg(long, value_enum, default_value_t = From::Registration, value_name = "WHEN")]
     from: From,
     /// Days of age that one row of the hazard covers
-    #[arg(long, default_value_t = 1.0, value_name = "DAYS")]
+    #[arg(long, default_value_t = 1.0, value_name = "DAYS", allow_negative_numbers = true)]
     bin_days: f64,
     /// Draw the curve of a subnet into a file (.svg or .html)
     #[arg(long, value_name = "FILE", requires = "netuid", value_parser = plot::path)]

@@ -25,7 +25,7 @@ pub(super) struct Sending {
     #[arg(long)]
     pub(super) accept_warnings: bool,
     /// US dollars a TAO, to show amounts in dollars, too
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", allow_negative_numbers = true)]
     pub(super) tao_usd: Option<f64>,
     /// How to print it
     #[arg(long, short, value_enum, default_value_t = Output::Table)]

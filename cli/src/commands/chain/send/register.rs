@@ -34,7 +34,7 @@ pub(in crate::commands::chain) struct Register {
     /// The subnet
     netuid: u16,
     /// The most it may cost [default: the price of the moment, which is shown]
-    #[arg(long, value_name = "TAO")]
+    #[arg(long, value_name = "TAO", allow_hyphen_values = true)]
     limit: Option<String>,
     /// The hotkey by its address, rather than that of the wallet
     #[arg(long, value_name = "SS58")]

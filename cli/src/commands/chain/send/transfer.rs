@@ -12,7 +12,7 @@ use chain::{
     read::{AccountId, At},
     tracker::recommend::parse_tao,
 };
-use clap::Args as ClapArgs;
+use clap::{ArgGroup, Args as ClapArgs};
 use serde_json::json;
 
 /// `Balances.ExistentialDeposit` where the runtime does not tell: 500 rao since the chain began.
@@ -22,6 +22,7 @@ const EXISTENTIAL_RAO: u64 = 500;
 #[derive(Debug, ClapArgs)]
 #[command(
     args_override_self = true,
+    group = ArgGroup::new("how_much").required(true).args(["amount", "all"]),
     after_help = "Examples:\n  chutes-miner chain transfer --to SS58 --amount 1.5TAO --dry-run\n  \
         chutes-miner chain transfer --to SS58 --all --wallet-name miner\n\n\
         What would leave the sender with less than an account lives on is refused,\n\
@@ -33,7 +34,7 @@ pub(in crate::commands::chain) struct Transfer {
     #[arg(long, value_name = "SS58")]
     to: AccountId,
     /// How much
-    #[arg(long, value_name = "TAO", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(long, value_name = "TAO", allow_hyphen_values = true)]
     amount: Option<String>,
     /// All there is, less the fee
     #[arg(long)]
