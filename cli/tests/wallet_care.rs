@@ -90,7 +90,22 @@ fn one_damaged_file_hides_no_other() {
     assert_eq!(lab.fails("show --wallet-name watched --wallet-hotkey none", "").0, 3);
     // To show what is damaged is no success.
     assert_eq!(lab.fails("show", "").0, 1);
-    assert_eq!(lab.fails(&format!("show --file {}", folder.join("hotkeys/h3").display()), "").0, 1);
+    // What is wrong is said once.
+    let bad = format!("show --file {}", folder.join("hotkeys/h3").display());
+    let output = lab.run(&bad, "");
+    let words = |text: &[u8]| String::from_utf8_lossy(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    let (shown, told) = (words(&output.stdout), words(&output.stderr));
+    assert!(output.status.code() == Some(1) && told.contains("cryptoType") && shown.contains("unusable"), "{output:?}");
+    assert!(!shown.contains("cryptoType"), "{output:?}");
+    let output = lab.run(&format!("{bad} -o json"), "");
+    assert!(words(&output.stdout).contains("cryptoType"), "{output:?}");
+    // One hotkey is asked for, and no other's trouble is told.
+    let rows = lab.json("show --wallet-name watched -o json");
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+    let output = lab.run("show --wallet-hotkey good -o json", "");
+    let rows: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["coldkey", "good"]);
     assert_eq!(lab.fails(&format!("show --file {}", lab.path("none").display()), "").0, 3);
 }
 

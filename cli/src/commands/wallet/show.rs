@@ -4,13 +4,13 @@ use super::{exposed, failed, files, hotkey_name, wallet, wallet_name, wallets};
 use crate::{
     args::{
         Output,
-        wallet::{List, Show},
+        wallet::{List, Place, Show},
     },
     failure::{Failure, Kind},
     output::{self, Table},
     secret::{self, Given},
 };
-use chain::wallet::place::{DEFAULT_NAME, Wallet};
+use chain::wallet::place::{DEFAULT_NAME, Name, Wallet};
 use chain::wallet::store::{self, StoreError};
 use chain::wallet::{Form, KeyFile, KeyFileError};
 use protocol::ids::Ss58;
@@ -56,7 +56,7 @@ pub(super) fn list(args: &List) -> Result<(), Failure> {
     let unreadable = |error: std::io::Error| Failure::general(format!("cannot read {}: {error}", wallets.root().display()));
     let mut rows = Vec::new();
     for wallet in wallets.list().map_err(unreadable)? {
-        rows.extend(keys(&wallet, &Unlock::No)?);
+        rows.extend(keys(&wallet, &Unlock::No, None)?);
         for file in wallet.unfinished() {
             output::note(&format!("warning: an interrupted write left {} behind, maybe with a key in it; remove it", file.display()));
         }
@@ -76,7 +76,7 @@ pub(super) fn run(args: &Show) -> Result<(), Failure> {
         None => Unlock::Asking,
     };
     let single = args.which.file.is_some() || args.which.coldkey;
-    let rows = if single {
+    let mut rows = if single {
         let (file, public) = files(&args.which)?;
         if !there(&file) && !there(&public) {
             return Err(failed(StoreError::Missing(file)));
@@ -85,11 +85,18 @@ pub(super) fn run(args: &Show) -> Result<(), Failure> {
             if args.which.coldkey { (wallet_name(&args.which.place)?.to_string(), "coldkey") } else { ("-".to_owned(), "-") };
         vec![row(&whose, key, &file, &public, &unlock)?]
     } else {
-        keys(&wallet(&args.which.place)?, &unlock)?
+        keys(&wallet(&args.which.place)?, &unlock, named(&args.which.place)?.as_ref())?
     };
     if rows.is_empty() {
         let what = format!("there is no wallet in {}", wallet(&args.which.place)?.folder().display());
         return Err(Failure::new(Kind::NotFound, what).advise("chutes-miner wallet list shows which there are"));
+    }
+    if single && args.output == Output::Table {
+        // The error says it, and there is no other row that it could be lost among.
+        for row in &mut rows {
+            let what = row.failure.as_ref().map(Failure::what).unwrap_or_default();
+            row.notes.retain(|note| !what.contains(note.as_str()));
+        }
     }
     print(&rows, args.output);
     let hotkey = hotkey_name(&args.which.place)?;
@@ -105,8 +112,15 @@ fn there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// The coldkey and the hotkeys of a wallet, as far as there are any.
-fn keys(wallet: &Wallet, unlock: &Unlock) -> Result<Vec<Row>, Failure> {
+/// The hotkey that was asked for; `None` for all.
+fn named(place: &Place) -> Result<Option<Name>, Failure> {
+    let hotkey = hotkey_name(place)?;
+    Ok((hotkey.as_str() != DEFAULT_NAME || !place.wallet_hotkey.is_empty()).then_some(hotkey))
+}
+
+/// The coldkey and the hotkeys of a wallet, as far as there are any; of the hotkeys only one, if it is there.
+fn keys(wallet: &Wallet, unlock: &Unlock, only: Option<&Name>) -> Result<Vec<Row>, Failure> {
+    let only = only.filter(|hotkey| there(&wallet.hotkey(hotkey)) || there(&wallet.hotkey_public(hotkey)));
     let name = wallet.name().as_str();
     let mut rows = Vec::new();
     if there(&wallet.coldkey()) || there(&wallet.coldkey_public()) {
@@ -114,7 +128,7 @@ fn keys(wallet: &Wallet, unlock: &Unlock) -> Result<Vec<Row>, Failure> {
     }
     match wallet.hotkeys() {
         Ok(hotkeys) => {
-            for hotkey in hotkeys {
+            for hotkey in hotkeys.into_iter().filter(|hotkey| only.is_none_or(|only| only == hotkey)) {
                 rows.push(row(name, hotkey.as_str(), &wallet.hotkey(&hotkey), &wallet.hotkey_public(&hotkey), unlock)?);
             }
         }
