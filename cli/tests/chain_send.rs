@@ -232,6 +232,31 @@ async fn an_encrypted_key_is_opened_with_its_password_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_balance_on_the_command_line_of_the_node_can_be_sent() {
+    let lab = Lab::new().await;
+    let alice = id("//Alice").to_string();
+    let (account, rao) = chain_sim::balance(&format!("{alice}=2.5")).unwrap();
+    lab.sim.change(|world| {
+        world.set_balance(account, rao);
+        world.extrinsics.nonce = 0;
+        world.extrinsics.fate = Fate::success();
+    });
+    let tried = json(&lab.run(&format!("transfer --to {CHARLIE} --amount 1 --dry-run -o json")));
+    assert_eq!((&tried["result"], &tried["waiting"]), (&"would_succeed".into(), &0.into()), "{tried}");
+    assert_eq!(tried["balance_after_rao"], 5 * TAO / 2 - TAO - 12_000);
+    lab.done(&format!("transfer --to {CHARLIE} --amount 1 --yes"));
+    for wrong in
+        [alice.clone(), format!("{alice}="), format!("{alice}=-1"), format!("{alice}=1.0000000001"), format!("{alice}=99999999999")]
+    {
+        assert!(chain_sim::balance(&wrong).is_err(), "{wrong}");
+    }
+    let typo = alice.replacen('w', "v", 1);
+    for wrong in [format!("{typo}=1"), "=1".to_owned(), "14E5nqKAp3oAJcmzgZhUD2RcptBeUBScxKHgJKU4HPNcKVf3=1".to_owned()] {
+        assert!(chain_sim::balance(&wrong).unwrap_err().contains("no SS58 address"), "{wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tao_goes_where_it_shall_and_no_further() {
     let lab = Lab::new().await;
     lab.fate(Fate::success());

@@ -6,6 +6,7 @@
 //!
 //! It runs no runtime: what it answers was recorded or put in. What becomes of extrinsics is a [`Fate`], too; by itself it refuses them.
 
+mod accounts;
 mod extrinsics;
 mod faults;
 mod recording;
@@ -13,6 +14,7 @@ mod rpc;
 mod serve;
 mod world;
 
+pub use accounts::balance;
 pub use extrinsics::{Extrinsics, Fate};
 pub use faults::Faults;
 pub use recording::{METADATA_V14, METADATA_V15, METADATA_V16, Recording, unpack};

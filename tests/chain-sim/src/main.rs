@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use chain_sim::{Faults, METADATA_V15, Recording, Sim, World, unpack};
+use chain_sim::{Fate, Faults, METADATA_V15, Recording, Sim, World, balance, unpack};
 use clap::Parser;
 
 /// Serves the recorded state of the real chain at every block.
@@ -26,6 +26,12 @@ struct Arguments {
     /// Scenarios to serve; later ones go before earlier ones.
     #[arg(long, default_values_t = ["get_all_subnets_netuid", "get_all_subnets_info", "metagraph"].map(str::to_owned))]
     scenario: Vec<String>,
+    /// An account and the TAO it has; may be repeated.
+    #[arg(long, value_name = "SS58=TAO", value_parser = balance)]
+    balance: Vec<([u8; 32], u64)>,
+    /// Take every extrinsic that is sent: the next block has it, as one that succeeded. It changes no state.
+    #[arg(long)]
+    takes_extrinsics: bool,
     /// Fault: milliseconds that each answer waits.
     #[arg(long, default_value_t = 0)]
     delay_ms: u64,
@@ -50,6 +56,12 @@ async fn main() -> Result<()> {
     }
     if arguments.archive {
         world.keeps = None;
+    }
+    for (account, rao) in &arguments.balance {
+        world.set_balance(*account, *rao);
+    }
+    if arguments.takes_extrinsics {
+        world.extrinsics.fate = Fate::success();
     }
     let sim = Sim::start_at(world, arguments.listen).await?;
     sim.fail(Faults {
